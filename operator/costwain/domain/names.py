@@ -1,0 +1,28 @@
+"""Names that more than one part of Costwain writes or reads: group, labels, annotations, ports."""
+
+GROUP = "costwain.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FIELD_MANAGER = "costwain"
+
+# Labels on everything that belongs to a fleet.
+MANAGED_BY = "app.kubernetes.io/managed-by"
+FLEET = f"{GROUP}/fleet"
+ROLE = f"{GROUP}/role"
+ROLE_MODEL = "model"
+ROLE_GATEWAY = "gateway"
+VARIANT = f"{GROUP}/variant"
+POOL = f"{GROUP}/pool"
+
+# The drain handshake: the operator asks, the gateway's agent answers.
+DRAIN = f"{GROUP}/drain"
+DRAINED = f"{GROUP}/drained"
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+# A pod is Ready only when the gateway sends it traffic.
+IN_GATEWAY = f"{GROUP}/in-gateway"
+
+MODEL_CONTAINER = "engine"
+MODEL_PORT = 8000
+GATEWAY_PORT = 8080
+AGENT_PORT = 9090
