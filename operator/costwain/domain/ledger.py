@@ -1,0 +1,79 @@
+"""SpendLedger: what every pod has cost, exact to the micro-dollar, across restarts of the operator.
+
+A pod's bill runs from its binding to a node until it is gone. While it is open it costs price x time
+without a write; when it closes, its line moves to `closed`, and after two days into `days`.
+"""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from costwain.domain.api import Api, Name, Rule, ShortText
+from costwain.domain.money import cost_micro
+
+RECENT_S = 2 * 86400.0  # lines stay exact for the longest budget period that is metered by the second, and a day more
+RETENTION_DAYS = 35
+
+
+class Line(Api):
+    """One pod at one price over one stretch of time."""
+
+    uid: ShortText = Field(description="Uid of the pod.")
+    pod: ShortText = Field(description="Name of the pod.")
+    variant: Name = Field(description="Variant that it serves.")
+    pool: Name = Field(description="Pool on which it runs.")
+    capacity_type: ShortText = Field("OnDemand", description="OnDemand, Spot or Reserved.")
+    accelerators: int = Field(ge=0, description="Accelerators that it holds.")
+    hourly_micro: int = Field(ge=0, description="Micro-dollars an hour for all of them.")
+    since_milliseconds: int = Field(ge=0, description="Start of the stretch, unix milliseconds.")
+    until_milliseconds: int | None = Field(None, ge=0, description="End of the stretch; absent while it is open.")
+    metered_through_milliseconds: int = Field(
+        ge=0, description="Last instant at which the operator surely saw the pod, at the last write."
+    )
+    uncertain_micro: int = Field(0, ge=0, description="Part of the cost in which nobody was watching.")
+    rules: ClassVar = (
+        Rule(
+            "!has(self.untilMilliseconds) || self.untilMilliseconds >= self.sinceMilliseconds",
+            "untilMilliseconds must not lie before sinceMilliseconds",
+            lambda v: v.until_milliseconds is None or v.until_milliseconds >= v.since_milliseconds,
+        ),
+    )
+
+    def cost_micro(self, start_s: float, end_s: float) -> int:
+        """What this line costs between two instants (unix seconds); an open line costs up to `end_s`."""
+        until_s = end_s if self.until_milliseconds is None else min(self.until_milliseconds / 1000, end_s)
+        return cost_micro(self.hourly_micro, max(0.0, until_s - max(self.since_milliseconds / 1000, start_s)))
+
+
+class DaySum(Api):
+    """What closed lines of one day, variant and pool came to."""
+
+    date: ShortText = Field(description="UTC date, YYYY-MM-DD.")
+    variant: Name = Field(description="Variant.")
+    pool: Name = Field(description="Pool.")
+    capacity_type: ShortText = Field(description="OnDemand, Spot or Reserved.")
+    accelerator_milliseconds: int = Field(ge=0, description="Accelerators x time.")
+    amount_micro: int = Field(ge=0, description="Micro-dollars.")
+    uncertain_micro: int = Field(0, ge=0, description="Part of it in which nobody was watching.")
+
+
+class SpendLedgerSpec(Api):
+    """The ledger of one ModelDeployment, written by the operator alone."""
+
+    fleet_uid: ShortText = Field("", description="Uid of the ModelDeployment.")
+    epoch: int = Field(0, ge=0, description="Leadership under which it was last written; a smaller one never follows.")
+    open: Annotated[list[Line], Field(max_length=2000)] = Field(default_factory=list, description="Pods on the bill.")
+    closed: Annotated[list[Line], Field(max_length=4000)] = Field(
+        default_factory=list, description="Lines of the last two days."
+    )
+    days: Annotated[list[DaySum], Field(max_length=8000)] = Field(
+        default_factory=list, description="Older lines, summed by day."
+    )
+
+    def spent_micro(self, start_s: float, end_s: float) -> int:
+        """Micro-dollars spent between two instants (unix seconds) not further back than two days."""
+        return sum(line.cost_micro(start_s, end_s) for line in (*self.closed, *self.open))
+
+    def uncertain_micro(self, start_s: float) -> int:
+        """The part of what was spent since an instant (unix seconds) in which nobody was watching."""
+        return sum(x.uncertain_micro for x in self.closed if (x.until_milliseconds or 0) / 1000 > start_s)

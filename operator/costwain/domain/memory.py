@@ -1,0 +1,48 @@
+"""What one decision tells the next; it is kept in the status, so that a restart forgets nothing."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from costwain.domain.api import Api, Name
+
+
+class Peak(Api):
+    """The highest demand seen in one slice of the stabilisation window."""
+
+    at_s: float = Field(description="Start of the slice, unix seconds.")
+    per_s: float = Field(ge=0, description="Requests a second.")
+
+
+class Refusal(Api):
+    """A pool that let a pod wait for too long."""
+
+    pool: Name = Field(description="Pool.")
+    until_s: float = Field(description="Not tried again before this instant, unix seconds.")
+
+
+class Demand(Api):
+    """Smoothed arrivals and the mean request, updated each turn."""
+
+    at_s: float = Field(description="Instant of the last update, unix seconds.")
+    fast_per_s: float = Field(ge=0, description="Arrivals a second over a short window.")
+    slow_per_s: float = Field(ge=0, description="Arrivals a second over a long window.")
+    input_tokens: float | None = Field(None, ge=0, description="Mean prompt; absent until measured.")
+    output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
+
+
+class Memory(Api):
+    """Instants and values that a later turn needs."""
+
+    demand: Demand | None = Field(None, description="Smoothed arrivals.")
+    peaks: Annotated[list[Peak], Field(max_length=32)] = Field(default_factory=list, description="Recent peaks.")
+    busy_at_s: float | None = Field(None, description="Last instant with work, unix seconds.")
+    target: Name | None = Field(None, description="Variant that is to serve.")
+    target_since_s: float | None = Field(None, description="Since when, unix seconds.")
+    shares: Annotated[dict[Name, int], Field(max_length=8)] = Field(
+        default_factory=dict, description="Percent of the traffic by variant."
+    )
+    stepped_at_s: float | None = Field(None, description="Instant of the last move of the shares, unix seconds.")
+    refusals: Annotated[list[Refusal], Field(max_length=32)] = Field(
+        default_factory=list, description="Pools that are given a rest."
+    )
