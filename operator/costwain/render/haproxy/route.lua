@@ -1,0 +1,83 @@
+-- Chooses the variant of a conversation, and the queue in which its request waits.
+--
+-- The program map holds one line of cumulative shares in hundredths of a percent, in ladder order: "2500,2500,10000"
+-- gives the best variant a quarter, the second nothing, the last the rest. One line, so that a change is atomic.
+-- Arguments: the map's file, then the ladder, best variant first.
+local ladder = { select(2, ...) }
+local program = Map.new((...), Map._str)
+local WHOLE <const> = 10000
+local AWAIT_STEP_MS <const> = 50
+local AWAIT_LIMIT_MS <const> = 30000
+
+local rank_of = {}
+for rank, variant in ipairs(ladder) do
+    rank_of[variant] = rank
+end
+
+local bounds_text, bounds = nil, {}
+local function cumulative_shares()
+    local text = program:lookup("shares")
+    if text ~= bounds_text then
+        bounds_text, bounds = text, {}
+        for number in text:gmatch("%d+") do
+            bounds[#bounds + 1] = tonumber(number)
+        end
+    end
+    return bounds
+end
+
+local function rank_by_dice(shares, dice)
+    for rank = 1, #ladder do
+        if dice < (shares[rank] or 0) then
+            return rank
+        end
+    end
+    return nil
+end
+
+-- The variant whose share the dice hits, among ranks 1..limit. A conversation that is below the limit already
+-- stays where it is without one; the others spread over the allowed variants in proportion to their shares.
+local function allowed_rank(shares, dice, limit)
+    local rank = rank_by_dice(shares, dice)
+    if rank and rank <= limit then
+        return rank
+    end
+    local allowed = shares[limit] or 0
+    if allowed == 0 then
+        return nil
+    end
+    return rank_by_dice(shares, (dice - allowed) * allowed // math.max(WHOLE - allowed, 1))
+end
+
+local function queued(txn)
+    local total = 0
+    for _, variant in ipairs(ladder) do
+        total = total + txn.f:queue("variant." .. variant) + txn.f:queue("waiting." .. variant)
+    end
+    return total
+end
+
+core.register_action("await", { "http-req" }, function(txn)
+    local waited_ms = 0
+    while program:lookup("state") == "starting" and waited_ms < AWAIT_LIMIT_MS do
+        core.msleep(AWAIT_STEP_MS)
+        waited_ms = waited_ms + AWAIT_STEP_MS
+    end
+    txn:set_var("txn.state", program:lookup("state"))
+end)
+
+core.register_action("route", { "http-req" }, function(txn)
+    local minimum = txn.sf:req_hdr("x-costwain-min-variant")
+    local limit = minimum == "" and #ladder or rank_of[minimum]
+    if not limit then
+        txn:set_var("txn.refuse", "unknown-variant")
+        return
+    end
+    local rank = allowed_rank(cumulative_shares(), txn:get_var("txn.dice") or 0, limit)
+    -- Nobody serves at or above the limit: wait there, apart from those that any variant may serve.
+    txn:set_var("txn.backend", (rank and "variant." or "waiting.") .. ladder[rank or limit])
+    local first_time = txn.sf:fe_name() ~= "again"
+    if first_time and queued(txn) >= (tonumber(program:lookup("max-queued")) or 0) then
+        txn:set_var("txn.refuse", "queue-full")
+    end
+end)
