@@ -32,9 +32,10 @@ class Rule:
         """The entry of x-kubernetes-validations."""
         if not _PLACEHOLDER.search(self.message):
             return {"rule": self.cel, "message": self.message}
-        parts = re.split(_PLACEHOLDER, self.message)
-        terms = [f"string(self.{part})" if i % 2 else f"'{part}'" for i, part in enumerate(parts) if part]
-        return {"rule": self.cel, "messageExpression": " + ".join(terms)}
+        # Not `+ string(...)`: the API server can't bound what string() returns and refuses that as too costly.
+        template = _PLACEHOLDER.sub("%s", self.message.replace("%", "%%"))
+        fields = ", ".join(f"self.{name}" for name in _PLACEHOLDER.findall(self.message))
+        return {"rule": self.cel, "messageExpression": f"'{template}'.format([{fields}])"}
 
 
 class Api(BaseModel):
