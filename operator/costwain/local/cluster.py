@@ -79,10 +79,19 @@ class Cluster:
 
     def stop(self, name: str) -> process.Ending:
         """Ends the process of that name; `start` and `up` may start it again; raises LocalError."""
-        record = self.state().record(name)
-        if record is None:
-            raise LocalError(f"{self.dir}: a process named {name!r} is wanted (found none)")
-        return _stop(record)
+        return _stop(self._record(name))
+
+    def restart(self, name: str) -> process.Process:
+        """Ends the process of that name and starts it as it was; raises LocalError."""
+        self.stop(name)
+        return self.start(self._record(name).task)
+
+    def forget(self, name: str) -> process.Ending:
+        """Ends the process of that name for good: it is no part of the cluster any more; raises LocalError."""
+        with self._alone():
+            ending = self.stop(name)
+            store.save(self.dir, self.state().without_record(name))
+        return ending
 
     def wait_ready(self, *names: str) -> None:
         """Waits until these components (all, if none is named) work; LocalError when one ends or takes too long."""
@@ -90,6 +99,14 @@ class Cluster:
         for name in names or checks:
             if not any(checks[name]() or self._pause(name) for _ in range(int(_READY_S / _POLL_S))):
                 raise LocalError(f"{name}: not ready after {_READY_S} s{self._log_tail(name)}")
+
+    def _record(self, name: str) -> Record:
+        state = self.state()
+        record = state.record(name)
+        if record is None:
+            names = ", ".join(r.task.name for r in state.records)
+            raise LocalError(f"{self.dir}: a process named {name!r} is wanted (found {names or 'none'})")
+        return record
 
     def _start(self, task: Task) -> process.Process:
         state = self.state()
@@ -116,7 +133,7 @@ class Cluster:
         ended = process.first_to_end(list(running), _POLL_S)
         if ended:
             name = running[ended]
-            raise LocalError(f"{name}: ended while {awaited} was awaited{self._log_tail(name)}")
+            raise LocalError(f"{name}: ended before {awaited} was ready{self._log_tail(name)}")
         return False
 
     def _log_tail(self, name: str) -> str:

@@ -1,0 +1,26 @@
+"""Fixtures on the real API server: a client with all rights, and a namespace for one test."""
+
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+
+from costwain.adapters.kube import Kube
+from costwain.adapters.resources import NAMESPACES
+from costwain.local.cluster import Cluster
+
+
+@pytest.fixture
+async def kube(control_plane: Cluster) -> AsyncIterator[Kube]:
+    """The administrator's client."""
+    async with await Kube.connect(str(control_plane.kubeconfig)) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(kube: Kube) -> AsyncIterator[str]:
+    """A namespace for this test alone."""
+    name = f"test-{secrets.token_hex(4)}"
+    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    await kube.delete(NAMESPACES, name)
