@@ -1,4 +1,4 @@
-"""Specs that must be refused, each with its sentence, and specs that must pass: for CEL, pydantic and the API server."""
+"""Specs that must be refused, each with its sentence, and specs that must pass; CEL, pydantic, API server agree."""
 
 import copy
 from dataclasses import dataclass
@@ -53,17 +53,17 @@ def line(**change: Any) -> Spec:
     }
 
 
-_GOOD = {
-    "ModelDeployment": model_deployment,
-    "AcceleratorPool": pool,
-    "InferenceBudget": lambda **change: {"amount": "100.00", **change},
-    "SpendLedger": lambda **change: change,
-}
-
-
 def spec_of(bad: Bad) -> Spec:
     """The whole spec that must be refused."""
-    return copy.deepcopy(_GOOD[bad.kind](**bad.change))
+    return copy.deepcopy(_BASE[bad.kind] | bad.change)
+
+
+_BASE: dict[str, Spec] = {
+    "ModelDeployment": model_deployment(),
+    "AcceleratorPool": pool(),
+    "InferenceBudget": {"amount": "100.00"},
+    "SpendLedger": {},
+}
 
 
 def _fleet(where: str, sentence: str, **change: Any) -> Bad:
