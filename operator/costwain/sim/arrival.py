@@ -1,0 +1,98 @@
+"""One request of a trace, how much of a trace to take, and what is said of a trace that can't be read."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request: when it comes (seconds since the trace's start), its tokens, and who asks if that is known."""
+
+    t_s: float
+    input_tokens: int
+    output_tokens: int
+    tenant: str | None = None
+    session: str | None = None
+
+
+class TraceError(ValueError):
+    """A trace that can't be read: `where` (file:line), `what` is wanted, what was `found`."""
+
+    def __init__(self, where: str, what: str, found: str) -> None:
+        super().__init__(f"{where}: {what} (found {found})")
+        self.where, self.what, self.found = where, what, found
+
+
+@dataclass(frozen=True)
+class Take:
+    """Which part of a trace to take, and how much of it.
+
+    `start_s` and `duration_s` (None: to the end) cut a stretch, whose arrivals then count from its start.
+    `scale` is the share of the load: a recorded trace keeps each request with that chance, so at most 1;
+    where requests are drawn from rates it multiplies the rates. `seed` decides every draw.
+    """
+
+    seed: int = 0
+    scale: float = 1.0
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+    def __post_init__(self) -> None:
+        wanted = {
+            "scale": (self.scale, "a positive number"),
+            "duration_s": (1.0 if self.duration_s is None else self.duration_s, "a positive number of seconds"),
+        }
+        for field, (value, want) in wanted.items():
+            if not (math.isfinite(value) and value > 0):
+                raise TraceError(field, f"want {want}", str(value))
+        if not (math.isfinite(self.start_s) and self.start_s >= 0):
+            raise TraceError("start_s", "want seconds from the trace's start, 0 or more", str(self.start_s))
+
+    @property
+    def end_s(self) -> float:
+        """End of the stretch, seconds since the trace's start; infinite when it goes to the trace's end."""
+        return math.inf if self.duration_s is None else self.start_s + self.duration_s
+
+
+WHOLE = Take()
+
+
+def not_negative(text: str, where: str, name: str) -> float:
+    """A finite number, 0 or more; raises TraceError on anything else."""
+    value = number_of(text, where, name)
+    if value < 0:
+        raise TraceError(where, f"{name}: want 0 or more", text)
+    return value
+
+
+def tokens_of(text: str, where: str, name: str) -> int:
+    """A count of tokens, at least 1: a recorded 0 is an answer that was cut, and 1 is the least that can be asked.
+
+    Raises TraceError unless it is a whole number, 0 or more.
+    """
+    value = number_of(text, where, name)
+    if value < 0 or value != int(value):
+        raise TraceError(where, f"{name}: want a whole number of tokens, 0 or more", text)
+    return max(1, int(value))
+
+
+def number_of(text: str, where: str, name: str) -> float:
+    """A finite number; raises TraceError on anything else, NaN and infinity included."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise TraceError(where, f"{name}: want a number", repr(text)) from None
+    if not math.isfinite(value):
+        raise TraceError(where, f"{name}: want a finite number", text)
+    return value
+
+
+def in_order(rows: Iterator[tuple[str, Arrival]]) -> Iterator[Arrival]:
+    """The arrivals of (where, arrival) rows; raises TraceError where one comes before its predecessor."""
+    last_s = -math.inf
+    for where, arrival in rows:
+        if arrival.t_s < last_s:
+            raise TraceError(where, "want times in ascending order", f"{arrival.t_s:g} s after {last_s:g} s")
+        last_s = arrival.t_s
+        yield arrival
