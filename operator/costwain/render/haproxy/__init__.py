@@ -8,6 +8,8 @@ from importlib import resources
 SERVING, WAITING = "variant", "waiting"  # a variant's backend, and the one in which nobody serves at or above it
 HOLD, AGAIN = "hold", "again"  # servers that are no pods
 PROGRAM_MAP = "program.map"
+MAX_CONNECTIONS = 65_000  # that HAProxy takes where the machine's limit of open files allows it
+EXPORTER_PORT = 8405
 SHARE_UNIT = 10_000  # shares are in hundredths of a percent
 SAFE_PATHS = (
     "/v1/chat/completions",
@@ -40,20 +42,26 @@ _RETRY_AFTER_S = 5
 class Limits:
     """Limits that HAProxy reads at its start; a change of one rolls the gateway."""
 
-    queue_timeout_s: int  # wall seconds
+    queue_timeout_s: float  # wall seconds
     max_request_bytes: int
+    disclose_variant: bool = True  # x-costwain-variant on every answer
 
 
 def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
     """File name -> text of everything HAProxy reads; `ladder` holds the variants' names, best first."""
     # a request that is routed anew waits inside: its outer half must outlast a queue and an answer
-    timeout = {"SERVER_TIMEOUT_S": str(limits.queue_timeout_s + _SERVER_TIMEOUT_S)}
+    of_limits = {
+        "SERVER_TIMEOUT_MS": _ms(limits.queue_timeout_s + _SERVER_TIMEOUT_S),
+        "DISCLOSE": "" if limits.disclose_variant else "#",
+    }
     backends = [backend(kind, variant) for kind in (SERVING, WAITING) for variant in ladder]
     values = {
+        "MAX_FILES": str(2 * MAX_CONNECTIONS),
+        "EXPORTER_PORT": str(EXPORTER_PORT),
         "BACKENDS": " ".join(backends),
         "LADDER": " ".join(ladder),
         "ERRORFILES": "\n".join(f'    errorfile {status} "${{CFG}}/{status}.http"' for status in _ERRORS),
-        "QUEUE_TIMEOUT_S": str(limits.queue_timeout_s),
+        "QUEUE_TIMEOUT_MS": _ms(limits.queue_timeout_s),
         "MAX_REQUEST_BYTES": str(limits.max_request_bytes),
         "PATHS": " ".join(SAFE_PATHS),
         "LENGTH_REQUIRED": _error_body(411, "invalid_request_error", "content-length is required"),
@@ -66,7 +74,7 @@ def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
             },
         ),
         "VARIANTS": "".join(
-            _fill(_text("variant.cfg"), {"PREFIX": kind, "VARIANT": variant, **timeout})
+            _fill(_text("variant.cfg"), {"PREFIX": kind, "VARIANT": variant, **of_limits})
             for variant in ladder
             for kind in (SERVING, WAITING)
         ),
@@ -86,6 +94,10 @@ def backend(kind: str, variant: str) -> str:
     'variant.full'
     """
     return f"{kind}.{variant}"
+
+
+def _ms(duration_s: float) -> str:
+    return f"{max(round(duration_s * 1000), 1)}ms"
 
 
 def _error_body(status: int, kind: str, message: str) -> str:

@@ -49,12 +49,8 @@ local function allowed_rank(shares, dice, limit)
     return rank_by_dice(shares, (dice - allowed) * allowed // math.max(WHOLE - allowed, 1))
 end
 
-local function queued(txn)
-    local total = 0
-    for _, variant in ipairs(ladder) do
-        total = total + txn.f:queue("variant." .. variant) + txn.f:queue("waiting." .. variant)
-    end
-    return total
+local function queued(txn, variant)
+    return txn.f:queue("variant." .. variant) + txn.f:queue("waiting." .. variant)
 end
 
 core.register_action("await", { "http-req" }, function(txn)
@@ -74,10 +70,11 @@ core.register_action("route", { "http-req" }, function(txn)
         return
     end
     local rank = allowed_rank(cumulative_shares(), txn:get_var("txn.dice") or 0, limit)
+    local variant = ladder[rank or limit]
     -- Nobody serves at or above the limit: wait there, apart from those that any variant may serve.
-    txn:set_var("txn.backend", (rank and "variant." or "waiting.") .. ladder[rank or limit])
+    txn:set_var("txn.backend", (rank and "variant." or "waiting.") .. variant)
     local first_time = txn.sf:fe_name() ~= "again"
-    if first_time and queued(txn) >= (tonumber(program:lookup("max-queued")) or 0) then
+    if first_time and queued(txn, variant) >= (tonumber(program:lookup("max-queued")) or 0) then
         txn:set_var("txn.refuse", "queue-full")
     end
 end)

@@ -1,0 +1,121 @@
+"""The gateway of one fleet: its files, its program, and the manifests that run it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from costwain.domain import names
+from costwain.render.gateway_pod import GatewaySpec, Manifest, gateway_name, gateway_pod, gateway_selector
+from costwain.render.haproxy import haproxy_files
+
+__all__ = ["GatewaySpec", "gateway_manifests", "gateway_name", "haproxy_files", "program"]
+
+_CONFIG_HASH = f"{names.GROUP}/config-hash"
+
+
+def program(spec: GatewaySpec, shares: Mapping[str, float], slots: Mapping[str, Mapping[str, int]]) -> str:
+    """The text of program.json: each variant's share in percent, and how many requests one of its pods may serve.
+
+    A variant that is missing in `shares` has none; `slots` is by variant, then by pool.
+    """
+    variants = [
+        {"name": name, "sharePercent": shares.get(name, 0), "slots": dict(sorted(slots.get(name, {}).items()))}
+        for name in spec.ladder
+    ]
+    document = {
+        "fleet": spec.fleet,
+        "namespace": spec.namespace,
+        "servedModelName": spec.served_model_name,
+        "variants": variants,
+        "maxQueuedRequests": spec.max_queued_requests,
+        "queueTimeoutSeconds": spec.queue_timeout_s,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def gateway_manifests(spec: GatewaySpec, program_json: str) -> list[Manifest]:
+    """ConfigMap, account with its rights, Deployment and Service, in the order in which to apply them."""
+    files = haproxy_files(spec.ladder, spec.limits)
+    name = gateway_name(spec.fleet)
+    account = {"kind": "ServiceAccount", "name": name, "namespace": spec.namespace}
+    return [
+        _manifest(spec, "v1", "ConfigMap", data={**files, "program.json": program_json}),
+        _manifest(spec, "v1", "ServiceAccount", automountServiceAccountToken=False),
+        _manifest(spec, "rbac.authorization.k8s.io/v1", "Role", rules=_rules()),
+        _manifest(
+            spec,
+            "rbac.authorization.k8s.io/v1",
+            "RoleBinding",
+            roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            subjects=[account],
+        ),
+        _deployment(spec, files),
+        _service(spec),
+    ]
+
+
+def _manifest(gateway: GatewaySpec, api_version: str, kind: str, **body: Any) -> Manifest:
+    owner = {
+        "apiVersion": names.API_VERSION,
+        "kind": "ModelDeployment",
+        "name": gateway.fleet,
+        "uid": gateway.owner_uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    metadata: Manifest = {
+        "name": gateway_name(gateway.fleet),
+        "namespace": gateway.namespace,
+        "labels": _labels(gateway),
+        "ownerReferences": [owner],
+    }
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
+
+
+def _labels(spec: GatewaySpec) -> dict[str, str]:
+    return gateway_selector(spec) | {
+        "app.kubernetes.io/name": "costwain-gateway",
+        "app.kubernetes.io/instance": spec.fleet,
+        "app.kubernetes.io/component": names.ROLE_GATEWAY,
+        names.MANAGED_BY: names.FIELD_MANAGER,
+    }
+
+
+def _rules() -> list[Manifest]:
+    return [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
+        {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch"]},
+    ]
+
+
+def _service(spec: GatewaySpec) -> Manifest:
+    port = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+    service = _manifest(
+        spec, "v1", "Service", spec={"type": spec.service_type, "selector": gateway_selector(spec), "ports": [port]}
+    )
+    service["metadata"]["name"] = spec.fleet
+    if spec.service_annotations:
+        service["metadata"]["annotations"] = dict(spec.service_annotations)
+    return service
+
+
+def _deployment(spec: GatewaySpec, files: Mapping[str, str]) -> Manifest:
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+    return _manifest(
+        spec,
+        "apps/v1",
+        "Deployment",
+        spec={
+            "replicas": spec.replicas,
+            "selector": {"matchLabels": gateway_selector(spec)},
+            # A new pod takes over before an old one, which may hold requests for long, begins to leave.
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "revisionHistoryLimit": 2,
+            "template": {
+                "metadata": {"labels": _labels(spec), "annotations": {_CONFIG_HASH: digest}},
+                "spec": gateway_pod(spec),
+            },
+        },
+    )
