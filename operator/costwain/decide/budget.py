@@ -1,0 +1,136 @@
+"""Budget: what the rest of a period can pay, and whether a rung fits into it.
+
+Money is spent while it lasts, not evenly: the best rung serves as long as enough stays behind to pay the
+cheapest acceptable rung (the reserve) until the period ends. So a budget that binds costs one step down a
+period, and a load that falls later has cost no quality before.
+"""
+
+from dataclasses import dataclass
+
+from costwain.decide.window import Window, window
+from costwain.domain.money import cost_micro, dollars, micro_of
+from costwain.domain.plan import Money
+from costwain.domain.snapshot import Fleet, State
+
+UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
+STOP_S = 60.0  # from the decision to stop a pod until it is off the bill, beside its own shutdown time
+
+
+@dataclass(frozen=True)
+class Purse:
+    """The running period's money: micro-dollars, fleet seconds."""
+
+    window: Window
+    limit_micro: int
+    spent_micro: int
+    uncertain_micro: int
+    now_s: float
+
+    @property
+    def left_micro(self) -> int:
+        return max(0, self.limit_micro - self.spent_micro)
+
+    @property
+    def left_s(self) -> float:
+        return self.window.left_s(self.now_s)
+
+    @property
+    def even_micro_per_h(self) -> int:
+        """The rate at which what is left lasts exactly until the period ends."""
+        return round(self.left_micro * 3600 / max(self.left_s, 1.0))
+
+    def lasts_s(self, hourly_micro: int, reserve_micro: int) -> float:
+        """Seconds for which a rate can be paid if the reserve rate is to be paid after it."""
+        if hourly_micro <= reserve_micro:
+            return self.left_s if self.pays(hourly_micro, self.left_s) else 0.0
+        spare = self.left_micro - cost_micro(reserve_micro, self.left_s)
+        return max(0.0, min(self.left_s, spare * 3600 / (hourly_micro - reserve_micro)))
+
+    def pays(self, hourly_micro: int, duration_s: float) -> bool:
+        return cost_micro(hourly_micro, duration_s) <= self.left_micro
+
+
+def purse(fleet: Fleet, now_s: float) -> Purse | None:
+    """The fleet's money at this instant, or None without a budget; raises ValueError for an unknown time zone."""
+    budget = fleet.spec.budget
+    if budget is None:
+        return None
+    period = window(budget.period, budget.time_zone, now_s)
+    return Purse(
+        window=period,
+        limit_micro=micro_of(budget.amount),
+        spent_micro=fleet.ledger.spent_micro(period.start_s, now_s),
+        uncertain_micro=fleet.ledger.uncertain_micro(period.start_s),
+        now_s=now_s,
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What it takes to leave a rung for a lower one: both run for `both_s`, the lower one at the reserve rate."""
+
+    reserve_micro_per_h: int
+    both_s: float
+
+
+def may_stay(purse: Purse, hourly_micro: int, step: Step) -> bool:
+    """Whether a rung can be paid a little longer, with its own replacement and the reserve after it."""
+    if purse.pays(hourly_micro, purse.left_s):
+        return True
+    double_micro = cost_micro(hourly_micro, min(step.both_s, purse.left_s))
+    return double_micro + cost_micro(step.reserve_micro_per_h, purse.left_s) <= purse.left_micro
+
+
+def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> bool:
+    """Whether a higher rung can be paid for its dwell time, or to the period's end, and the way down again."""
+    stay_s = min(purse.left_s, dwell_s)
+    way_down_s = 0.0 if stay_s == purse.left_s else min(step.both_s, purse.left_s - stay_s)
+    needed = (
+        cost_micro(hourly_micro, stay_s + way_down_s)
+        + cost_micro(step.reserve_micro_per_h, purse.left_s - stay_s)
+        + cost_micro(step.reserve_micro_per_h, min(step.both_s, purse.left_s))  # the lower rung until this one serves
+    )
+    if needed * (1 + UP_MARGIN) > purse.left_micro:
+        return False
+    period_s = purse.window.end_s - purse.window.start_s
+    next_s = max(0.0, dwell_s - purse.left_s)  # part of the dwell that the next period must pay
+    in_next = cost_micro(hourly_micro, next_s) + cost_micro(step.reserve_micro_per_h, period_s - next_s)
+    return next_s == 0 or in_next * (1 + UP_MARGIN) <= purse.limit_micro
+
+
+def must_stop(fleet: Fleet, purse: Purse, hourly_micro: int) -> bool:
+    """Whether pods must go now so that their bills are closed before the money is gone."""
+    stopping_s = STOP_S + max(v.engine.shutdown_timeout_seconds for v in fleet.spec.variants)
+    return not purse.pays(hourly_micro, min(stopping_s, purse.left_s))
+
+
+def running_micro_per_h(fleet: Fleet) -> int:
+    """What all pods on the bill cost an hour, from the ledger."""
+    return sum(line.hourly_micro for line in fleet.ledger.open)
+
+
+def money(fleet: Fleet, purse: Purse | None, planned_micro_per_h: int) -> Money:
+    """The figures for the status."""
+    hourly = running_micro_per_h(fleet)
+    if purse is None:
+        return Money(hourly_micro=hourly)
+    return Money(
+        hourly_micro=hourly,
+        start_s=purse.window.start_s,
+        end_s=purse.window.end_s,
+        spent_micro=purse.spent_micro,
+        uncertain_micro=purse.uncertain_micro,
+        limit_micro=purse.limit_micro,
+        forecast_micro=purse.spent_micro + cost_micro(planned_micro_per_h, purse.left_s),
+        allowance_micro_per_h=purse.even_micro_per_h,
+    )
+
+
+def priced(micro_per_h: int) -> str:
+    """A rate as a person reads it."""
+    return f"{dollars(micro_per_h)}/h"
+
+
+def on_the_bill(fleet: Fleet) -> int:
+    """Pods that cost money now."""
+    return sum(r.bound_s is not None and r.state is not State.PENDING for r in fleet.replicas)

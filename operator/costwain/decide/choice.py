@@ -1,0 +1,168 @@
+"""Choice: which rung is to serve, and how large. Scale out first; step down only where dollars or accelerators end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from costwain.decide.budget import Purse, Step, may_rise, may_stay, must_stop, priced
+from costwain.decide.forecast import Forecast
+from costwain.decide.options import Rung
+from costwain.decide.sizing import Mix, Want, cheapest
+from costwain.domain.money import dollars
+from costwain.domain.plan import Place, Why
+from costwain.domain.snapshot import Fleet
+
+DRAIN_S = 120.0  # what a swap takes beside the new rung's start and its steps
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything on which a choice rests; `purse` None without a budget."""
+
+    fleet: Fleet
+    rungs: tuple[Rung, ...]
+    expected: Forecast
+    purse: Purse | None
+    now_s: float
+
+    @property
+    def eligible(self) -> tuple[Rung, ...]:
+        """Rungs that may serve and could run somewhere, best first."""
+        return tuple(r for r in self.rungs if r.barred is None and r.options)
+
+    @property
+    def want(self) -> Want:
+        scaling = self.fleet.spec.scaling
+        return Want(self.expected.stable_per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
+
+    def mix(self, rung: Rung, want: Want) -> Mix:
+        return cheapest(rung.options, want, _running(self.fleet, rung.name))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The rung that is to serve with its mix, why, and, where it changed, the news."""
+
+    rung: Rung
+    mix: Mix
+    why: Why
+    news: Why | None = None
+
+
+def choose(case: Case) -> Choice | None:
+    """The best rung that demand, dollars and accelerators allow; None where no rung could run at all."""
+    if not case.eligible:
+        return None
+    current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
+    offers = [(rung, case.mix(rung, case.want)) for rung in case.eligible]
+    step = _way_down(case, offers)
+    for rung, mix in offers:
+        if not mix.short and _payable(case, rung, mix, current, step):
+            return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
+    payable = [offer for offer in offers if _payable(case, *offer, current, step)]
+    return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers), current, offers)
+
+
+def _payable(case: Case, rung: Rung, mix: Mix, current: Rung | None, step: Step) -> bool:
+    """A rise waits for its dwell time and must pay for itself; a stay or a step down need only fit."""
+    ladder = [r.name for r in case.eligible]
+    rises = current is not None and ladder.index(rung.name) < ladder.index(current.name)
+    dwell_s = case.fleet.spec.swap.min_dwell_seconds
+    if rises and case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s:
+        return False
+    if case.purse is None:
+        return True
+    if rises:
+        return may_rise(case.purse, mix.hourly_micro, dwell_s, step)
+    return may_stay(case.purse, mix.hourly_micro, step)
+
+
+def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Step:
+    """The cheapest acceptable rung's rate, and how long a swap to it runs both."""
+    rung, mix = min(offers, key=lambda offer: (offer[1].short, offer[1].hourly_micro))
+    swap = case.fleet.spec.swap
+    stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents) + DRAIN_S
+    floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
+    return Step(floor.hourly_micro if case.expected.idle else mix.hourly_micro, stepping_s)
+
+
+def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:
+    """Accelerators are short for every rung: the one that carries most of the demand."""
+    rung, mix = max(payable, key=lambda offer: offer[1].per_s)
+    room = f"{rung.name} has accelerators for {mix.replicas} replicas, {mix.per_s:.1f} requests/s"
+    return Choice(rung, mix, Why("AcceleratorsShort", f"{room} of the {case.want.per_s:.1f} that are needed"))
+
+
+def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Choice:
+    """No rung can be paid to the end of the period: the one with the fewest dollars a request, as far as they go."""
+    budget, purse = case.fleet.spec.budget, case.purse
+    if budget is None or purse is None:  # without a budget only a dwell time can bar every rung: stay
+        return _most_of(case, offers)
+    rung = min(offers, key=lambda offer: (offer[1].hourly_micro / max(offer[1].per_s, 1e-9), offer[0].name))[0]
+    floor = case.fleet.spec.scaling.min_replicas if budget.on_exhausted == "ScaleToFloor" else 0
+    return _within_money(case, purse, rung, floor)
+
+
+def _within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
+    """As many replicas of the cheapest rung as the rest of the period can pay, at least the declared floor."""
+    mix = case.mix(rung, replace(case.want, hourly_micro=purse.even_micro_per_h))
+    one = case.mix(rung, replace(case.want, per_s=0.0, least=1, most=1))
+    if not mix.counts and not must_stop(case.fleet, purse, one.hourly_micro):
+        mix = one  # serve while there is money rather than save it for an idle end
+    least = case.mix(rung, replace(case.want, per_s=0.0, least=floor))
+    until = clock(case, purse.window.end_s)
+    if mix.replicas >= floor:
+        sentence = f"{dollars(purse.left_micro)} left until {until} pays {mix.replicas} of {rung.name}, the cheapest"
+        return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
+    sentence = f"{dollars(purse.left_micro)} left until {until}: {floor} of {rung.name} stay as the declared floor"
+    return Choice(rung, least, Why("BudgetFloor", sentence))
+
+
+def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tuple[Rung, Mix]]) -> Choice:
+    """The choice with the news of a change: what the rung that was left would have needed."""
+    if current is None or current.name == choice.rung.name:
+        return choice
+    names = [r.name for r in case.eligible]
+    left = next(mix for rung, mix in offers if rung.name == current.name)
+    serves = f"{choice.rung.name} serves for {priced(choice.mix.hourly_micro)}"
+    if names.index(choice.rung.name) < names.index(current.name):
+        money = f", {dollars(case.purse.left_micro)} is left until {_until(case)}" if case.purse else ""
+        return replace(choice, news=Why("SteppedUp", f"{serves} instead of {current.name}{money}"))
+    needs = f"{current.name} needs {priced(left.hourly_micro)} for {case.want.per_s:.1f} requests/s"
+    if left.short:
+        room = f"{current.name} has accelerators for {left.per_s:.1f} of {case.want.per_s:.1f} requests/s"
+        return replace(choice, news=Why("SteppedDown", f"{room}: {serves}"))
+    if case.purse is None:
+        return replace(choice, news=Why("SteppedDown", f"{needs}: {serves}"))
+    left_text = f"{dollars(case.purse.left_micro)} of {dollars(case.purse.limit_micro)} is left until {_until(case)}"
+    return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
+
+
+def _serves(case: Case, rung: Rung, mix: Mix) -> Why:
+    where = " + ".join(f"{n} x {pool}" for (_, pool), n in sorted(mix.counts.items())) or "no replica"
+    load = f"{case.want.per_s:.1f} requests/s"
+    sentence = f"{rung.name} serves {load} on {where} for {priced(mix.hourly_micro)}"
+    if case.purse is not None and not case.purse.pays(mix.hourly_micro, case.purse.left_s):
+        lasts_s = case.purse.lasts_s(mix.hourly_micro, 0)
+        sentence += f"; at this rate the money lasts until {clock(case, case.now_s + lasts_s)}"
+    return Why("Serves", sentence)
+
+
+def clock(case: Case, at_s: float) -> str:
+    """An instant as the budget's time zone writes it."""
+    budget = case.fleet.spec.budget
+    zone = ZoneInfo(budget.time_zone if budget else "Etc/UTC")
+    return datetime.fromtimestamp(at_s, zone).strftime("%H:%M")
+
+
+def _until(case: Case) -> str:
+    return clock(case, case.purse.window.end_s) if case.purse else ""
+
+
+def _running(fleet: Fleet, variant: str) -> dict[Place, int]:
+    counts: dict[Place, int] = {}
+    for r in fleet.alive:
+        if r.variant == variant:
+            counts[r.place] = counts.get(r.place, 0) + 1
+    return counts

@@ -1,0 +1,112 @@
+"""Demand: how many requests a second the fleet must be able to serve, and what they look like."""
+
+import math
+from dataclasses import dataclass
+
+from costwain.decide.capacity import RequestShape
+from costwain.domain.memory import Demand, Memory, Peak
+from costwain.domain.snapshot import Fleet, Load
+
+FAST_S = 30.0  # follows a burst within a turn or two
+SLOW_S = 240.0  # remembers the level around it
+SLICES = 16  # of the stabilisation window; the newest slice is the running one
+TOKENS_WEIGHT = 0.2  # of a new mean request against the remembered one
+FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Requests a second now and at their highest within the stabilisation window; idle: long without any."""
+
+    now_per_s: float
+    stable_per_s: float
+    idle: bool
+
+
+def observe_demand(fleet: Fleet, now_s: float) -> Memory:
+    """Memory with this turn's readings worked in; without readings it stays as it is."""
+    if fleet.load is None:
+        return fleet.memory
+    busy = fleet.load.waiting + fleet.load.active > 0 or (fleet.load.arrivals_per_s or 0) > 0
+    return fleet.memory.model_copy(
+        update={
+            "demand": _smoothed(fleet.memory.demand, fleet.load, now_s),
+            "busy_at_s": now_s if busy else fleet.memory.busy_at_s,
+        }
+    )
+
+
+def request_shape(memory: Memory) -> RequestShape:
+    """The mean request as measured, else a first guess."""
+    demand = memory.demand
+    if demand is None or not demand.input_tokens or not demand.output_tokens:
+        return FIRST_GUESS
+    return RequestShape(max(1.0, demand.input_tokens), max(1.0, demand.output_tokens))
+
+
+def forecast(fleet: Fleet, memory: Memory, now_s: float, start_s: float) -> tuple[Forecast, Memory]:
+    """Demand now and its recent peak, and the memory with that peak in it.
+
+    A queue adds the work of emptying it within its target, but not faster than a replica can start (`start_s`):
+    what is bought for the queue arrives no sooner, and the arrivals alone size the fleet after that.
+    """
+    scaling = fleet.spec.scaling
+    window_s = scaling.scale_down_stabilization_seconds
+    arriving = max(memory.demand.fast_per_s, memory.demand.slow_per_s) if memory.demand else 0.0
+    waiting = fleet.load.waiting if fleet.load else 0
+    needed = arriving + waiting / max(scaling.target_queue_seconds, start_s)
+    peaks = _with_peak(memory.peaks, needed, now_s, window_s) if fleet.load else memory.peaks
+    quiet_s = now_s - (memory.busy_at_s if memory.busy_at_s is not None else -math.inf)
+    expected = Forecast(
+        now_per_s=needed,
+        stable_per_s=max([needed, *(peak.per_s for peak in peaks)]),
+        idle=quiet_s >= scaling.scale_to_zero_after_seconds,
+    )
+    return expected, memory.model_copy(update={"peaks": peaks})
+
+
+def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand:
+    if before is None:
+        rate = load.arrivals_per_s or 0.0
+        return Demand(
+            at_s=now_s,
+            fast_per_s=rate,
+            slow_per_s=rate,
+            input_tokens=load.input_tokens,
+            output_tokens=load.output_tokens,
+        )
+    rates = {}
+    if load.arrivals_per_s is not None:
+        elapsed_s = max(0.0, now_s - before.at_s)
+        rates = {
+            "fast_per_s": _ewma(before.fast_per_s, load.arrivals_per_s, elapsed_s / FAST_S),
+            "slow_per_s": _ewma(before.slow_per_s, load.arrivals_per_s, elapsed_s / SLOW_S),
+        }
+    return before.model_copy(
+        update={
+            "at_s": now_s,
+            **rates,
+            "input_tokens": _mean(before.input_tokens, load.input_tokens),
+            "output_tokens": _mean(before.output_tokens, load.output_tokens),
+        }
+    )
+
+
+def _ewma(before: float, value: float, windows: float) -> float:
+    """Exponential smoothing over uneven turns: what is `windows` old weighs 1/e^windows."""
+    weight = math.exp(-windows)
+    return before * weight + value * (1 - weight)
+
+
+def _mean(before: float | None, value: float | None) -> float | None:
+    if before is None or value is None:
+        return value if before is None else before
+    return before + TOKENS_WEIGHT * (value - before)
+
+
+def _with_peak(peaks: list[Peak], per_s: float, now_s: float, window_s: float) -> list[Peak]:
+    slice_s = max(window_s / SLICES, 1.0)
+    start_s = math.floor(now_s / slice_s) * slice_s
+    kept = [p for p in peaks if p.at_s >= now_s - window_s - slice_s and p.at_s < start_s]
+    running = [p.per_s for p in peaks if p.at_s == start_s]
+    return [*kept, Peak(at_s=start_s, per_s=max([per_s, *running]))][-32:]

@@ -1,0 +1,101 @@
+"""Guards: what stands above every choice, in order. The order is the policy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from costwain.decide.budget import Purse, must_stop, running_micro_per_h
+from costwain.domain.memory import Memory, Refusal
+from costwain.domain.money import dollars
+from costwain.domain.plan import Place, Why
+from costwain.domain.snapshot import Fleet, Pool, State
+
+REST_S = 300.0  # how long a pool that let a pod wait too long is left alone
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Counts by place before the guards have seen them."""
+
+    counts: dict[Place, int]
+    reasons: tuple[Why, ...] = ()
+
+    def because(self, counts: dict[Place, int], code: str, sentence: str) -> "Draft":
+        return replace(self, counts=counts, reasons=(*self.reasons, Why(code, sentence)))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a guard may look at."""
+
+    fleet: Fleet
+    purse: Purse | None
+    floor: dict[Place, int]
+
+
+Guard = Callable[[Draft, Facts], Draft]
+
+
+def hold_when_blind(draft: Draft, facts: Facts) -> Draft:
+    """Without readings nothing is started or stopped; unknown is not zero."""
+    if facts.fleet.load is not None:
+        return draft
+    return draft.because(dict(facts.fleet.deployed), "Blind", "no readings from the gateway: holding every count")
+
+
+def within_bounds(draft: Draft, facts: Facts) -> Draft:
+    """Never above maxReplicas over all variants: what serves already goes before what would be started."""
+    most = facts.fleet.spec.scaling.max_replicas
+    surplus = sum(draft.counts.values()) - most
+    if surplus <= 0:
+        return draft
+    counts = dict(draft.counts)
+    standing = {p: sum(r.place == p and r.state is State.READY for r in facts.fleet.alive) for p in counts}
+    for place in sorted(counts, key=lambda p: (standing[p] - counts[p], p)):
+        cut = min(surplus, max(0, counts[place] - standing[place]))
+        counts[place] -= cut
+        surplus -= cut
+    for place in sorted(counts, key=lambda p: (p[0] == facts.fleet.memory.target, p)):
+        cut = min(surplus, counts[place])
+        counts[place] -= cut
+        surplus -= cut
+    return draft.because(counts, "AtMaxReplicas", f"capped at maxReplicas {most}")
+
+
+def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
+    """Pods go before the money does: what runs now must still be payable while it stops."""
+    purse = facts.purse
+    if purse is None or not must_stop(facts.fleet, purse, running_micro_per_h(facts.fleet)):
+        return draft
+    counts = {place: min(n, facts.floor.get(place, 0)) for place, n in draft.counts.items()}
+    left = dollars(purse.left_micro)
+    if any(counts.values()):
+        return draft.because(counts, "BudgetFloor", f"{left} is left: only the declared floor stays, above the budget")
+    return draft.because(counts, "BudgetExhausted", f"{left} is left in this period: nothing runs until the next one")
+
+
+GUARDS: tuple[Guard, ...] = (hold_when_blind, within_bounds, within_hard_budget)
+
+
+def guarded(draft: Draft, facts: Facts) -> Draft:
+    """The draft after every guard."""
+    for guard in GUARDS:
+        draft = guard(draft, facts)
+    return draft
+
+
+def refuse_slow_pools(fleet: Fleet, pools: dict[str, Pool], memory: Memory, now_s: float) -> tuple[Memory, list[Why]]:
+    """A pod that waited for a node longer than its pool allows frees its claim; another pool is tried."""
+    kept = [refusal for refusal in memory.refusals if refusal.until_s > now_s]
+    news: list[Why] = []
+    for replica in fleet.alive:
+        pool = pools.get(replica.pool)
+        if pool is None or replica.state is not State.PENDING or any(k.pool == replica.pool for k in kept):
+            continue
+        waited_s = now_s - replica.since_s
+        if waited_s > pool.spec.pending_timeout_seconds:
+            kept.append(Refusal(pool=replica.pool, until_s=now_s + max(REST_S, pool.spec.pending_timeout_seconds)))
+            sentence = f"{replica.pod} waited {waited_s:.0f} s for a node of pool {replica.pool}: trying other pools"
+            news.append(Why("PoolUnavailable", sentence))
+    if kept == memory.refusals:
+        return memory, news
+    return memory.model_copy(update={"refusals": kept}), news

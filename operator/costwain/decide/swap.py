@@ -1,0 +1,64 @@
+"""Swap: how the shares of the traffic move to the rung that is to serve. No workflow: each turn takes the next step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from costwain.domain.memory import Memory
+from costwain.domain.snapshot import Fleet, Replica, State
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the new rung is: requests/s of its ready replicas, those needed, and whether more are coming."""
+
+    ready_per_s: float
+    needed_per_s: float
+    complete: bool
+
+
+def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, now_s: float) -> Memory:
+    """Memory with the shares of this turn.
+
+    Where nothing else is ready the target gets everything at once, and the gateway holds what arrives. Else its
+    share climbs the steps, each not before `stepSeconds` and not before its ready replicas carry that share.
+    """
+    swap = fleet.spec.swap
+    others = {r.variant for r in ready(fleet) if r.variant != target}
+    serving = {v: n for v, n in memory.shares.items() if n > 0 and v in others}
+    share = memory.shares.get(target, 0)
+    if not serving:
+        return _with(memory, {target: 100}, now_s)
+    waited_s = now_s - (memory.stepped_at_s if memory.stepped_at_s is not None else now_s - swap.step_seconds)
+    following = next((p for p in swap.step_percents if p > share), 100)
+    enough = progress.complete or progress.ready_per_s >= progress.needed_per_s * following / 100
+    if waited_s < swap.step_seconds or progress.ready_per_s <= 0 or not enough:
+        return _with(
+            memory, {target: 100 - sum(_scaled(serving, 100 - share).values()), **_scaled(serving, 100 - share)}, None
+        )
+    return _with(memory, {target: following, **_scaled(serving, 100 - following)}, now_s)
+
+
+def ready(fleet: Fleet) -> tuple[Replica, ...]:
+    """Replicas that get traffic."""
+    return tuple(r for r in fleet.replicas if r.state is State.READY)
+
+
+def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
+    """Whole percents in the same proportion with a given sum; what rounding leaves goes to the largest.
+
+    >>> _scaled({"a": 50, "b": 25}, 50)
+    {'a': 34, 'b': 16}
+    """
+    whole = sum(shares.values())
+    scaled = {name: n * total // whole for name, n in shares.items()}
+    largest = max(shares, key=lambda name: (shares[name], name))
+    scaled[largest] += total - sum(scaled.values())
+    return scaled
+
+
+def _with(memory: Memory, shares: Mapping[str, int], stepped_at_s: float | None) -> Memory:
+    kept = {name: n for name, n in sorted(shares.items()) if n > 0}
+    if kept == memory.shares:
+        return memory
+    moved = {"shares": kept} if stepped_at_s is None else {"shares": kept, "stepped_at_s": stepped_at_s}
+    return memory.model_copy(update=moved)

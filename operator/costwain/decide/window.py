@@ -1,0 +1,40 @@
+"""Budget periods: calendar windows in an IANA time zone, daylight saving included."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True)
+class Window:
+    """One period, [start_s, end_s) in unix seconds."""
+
+    start_s: float
+    end_s: float
+
+    def left_s(self, now_s: float) -> float:
+        """Seconds until the end."""
+        return max(0.0, self.end_s - now_s)
+
+
+def window(period: str, time_zone: str, now_s: float) -> Window:
+    """The period that holds an instant (unix seconds); a day may have 23 or 25 hours.
+
+    Raises ValueError for an unknown zone or a period other than Hour and Day.
+
+    >>> window("Hour", "Etc/UTC", 7_300)
+    Window(start_s=7200.0, end_s=10800.0)
+    """
+    try:
+        zone = ZoneInfo(time_zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"budget.timeZone: unknown IANA time zone, found {time_zone!r}") from error
+    now = datetime.fromtimestamp(now_s, zone)
+    if period == "Hour":
+        # Whole hours of the zone's own clock; a shift of half an hour inside one is spread by the arithmetic in UTC.
+        start = now.astimezone(UTC) - timedelta(minutes=now.minute, seconds=now.second, microseconds=now.microsecond)
+        return Window(start.timestamp(), (start + timedelta(hours=1)).timestamp())
+    if period == "Day":
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        return Window(midnight.timestamp(), (midnight + timedelta(days=1)).replace(fold=0).timestamp())
+    raise ValueError(f"budget.period: want Hour or Day, found {period!r}")

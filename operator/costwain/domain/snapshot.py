@@ -1,0 +1,128 @@
+"""Snapshot: all that a decision may see. Frozen values; what could not be read is None, never zero."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from costwain.domain.hardware import Accelerator
+from costwain.domain.ledger import SpendLedgerSpec
+from costwain.domain.memory import Memory
+from costwain.domain.pool import AcceleratorPoolSpec
+from costwain.domain.spec import ModelDeploymentSpec
+
+
+class State(Enum):
+    """Where a model pod stands on its way through life."""
+
+    PENDING = "pending"  # no node yet: costs nothing
+    STARTING = "starting"  # on a node and on the bill, not yet serving
+    READY = "ready"  # gets traffic
+    DRAINING = "draining"  # asked to go, may still answer
+    DRAINED = "drained"  # the gateway has let go of it
+    TERMINATING = "terminating"  # deleted, not yet gone, still on the bill
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One model pod; instants in fleet seconds, `bound_s` None while it has no node."""
+
+    pod: str
+    uid: str
+    variant: str
+    pool: str
+    state: State
+    since_s: float
+    accelerators: int = 1
+    bound_s: float | None = None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its (variant, pool)."""
+        return self.variant, self.pool
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool as it stands. `accelerator` None: not in the hardware table and no figures given.
+
+    `total` accelerators that may be used (nodes, or the ceiling where an autoscaler adds nodes); `used` of
+    them are held by pods of anybody. `hourly_micro` per accelerator; None: no price, so it is not used.
+    """
+
+    name: str
+    spec: AcceleratorPoolSpec
+    accelerator: Accelerator | None
+    total: int
+    used: int
+    hourly_micro: int | None
+
+    @property
+    def free(self) -> int:
+        return max(0, self.total - self.used)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the gateway and the engines report.
+
+    `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
+    at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
+    """
+
+    arrivals_per_s: float | None
+    queued: Mapping[str, int]
+    running: Mapping[str, int]
+    input_tokens: float | None = None
+    output_tokens: float | None = None
+    tokens_per_s: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.queued.values())
+
+    @property
+    def active(self) -> int:
+        return sum(self.running.values())
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One ModelDeployment: its wish, its pods, its load, its bill and what earlier decisions remember.
+
+    `load` None: nothing could be read, so hold. `deployed`: replicas now asked for by (variant, pool).
+    `broken`: why a variant can't be started at all, by variant (such as an unknown engine argument).
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: ModelDeploymentSpec
+    load: Load | None = None
+    replicas: tuple[Replica, ...] = ()
+    deployed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    ledger: SpendLedgerSpec = field(default_factory=SpendLedgerSpec)
+    memory: Memory = field(default_factory=Memory)
+    broken: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+    @property
+    def alive(self) -> tuple[Replica, ...]:
+        """Replicas that nobody has deleted."""
+        return tuple(r for r in self.replicas if r.state is not State.TERMINATING)
+
+    def held(self, pool: str) -> int:
+        """Accelerators of a pool that this fleet's living replicas hold or claim."""
+        return sum(r.accelerators for r in self.alive if r.pool == pool)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole fleet at one instant (`now_s`, fleet seconds)."""
+
+    now_s: float
+    fleets: tuple[Fleet, ...]
+    pools: Mapping[str, Pool]
