@@ -1,0 +1,79 @@
+"""Rates out of counters: what two readings of a page say together. Pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from costwain.adapters.metrics import GatewayReading, PodReading, Reading
+
+
+@dataclass(frozen=True)
+class PodRates:
+    """What a pod did between its last two readings; None where that can't be known.
+
+    Tokens and requests a second of the readings' clock; mean tokens of the requests that ended in between.
+    """
+
+    prompt_tokens_per_s: float | None
+    generation_tokens_per_s: float | None
+    finished_per_s: float | None
+    mean_input_tokens: float | None
+    mean_output_tokens: float | None
+
+
+def increase(now: float | None, before: float | None) -> float | None:
+    """How far a counter went; one that is smaller than before began anew at 0, as Prometheus has it.
+
+    >>> increase(7, 5), increase(2, 5), increase(7, None)
+    (2, 2, None)
+    """
+    if now is None or before is None:
+        return None
+    return now - before if now >= before else now
+
+
+def rate(now: float | None, before: float | None, elapsed_s: float) -> float | None:
+    """The increase a second; None where no time has passed, or the clock went back.
+
+    >>> rate(10, 4, elapsed_s=3), rate(10, 4, elapsed_s=0)
+    (2.0, None)
+    """
+    gained = increase(now, before)
+    return None if gained is None or elapsed_s <= 0 else gained / elapsed_s
+
+
+def pod_rates(reading: Reading[PodReading]) -> PodRates:
+    """The rates between a reading and the one before it."""
+    ended = _gained(reading, lambda pod: pod.ended_total)
+    return PodRates(
+        prompt_tokens_per_s=_per_s(reading, lambda pod: pod.prompt_tokens_total),
+        generation_tokens_per_s=_per_s(reading, lambda pod: pod.generation_tokens_total),
+        finished_per_s=_per_s(reading, lambda pod: pod.requests_finished_total),
+        mean_input_tokens=_mean(_gained(reading, lambda pod: pod.ended_prompt_tokens_total), ended),
+        mean_output_tokens=_mean(_gained(reading, lambda pod: pod.ended_generation_tokens_total), ended),
+    )
+
+
+def arrivals_per_s(reading: Reading[GatewayReading]) -> Mapping[str, float]:
+    """Requests a second by variant; a variant is absent until it was read twice."""
+    if reading.before is None:
+        return {}
+    before, elapsed_s = reading.before.value.requests_total, reading.at_s - reading.before.at_s
+    found = {name: rate(now, before.get(name), elapsed_s) for name, now in reading.value.requests_total.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+Field = Callable[[PodReading], float | None]
+
+
+def _gained(reading: Reading[PodReading], field: Field) -> float | None:
+    return None if reading.before is None else increase(field(reading.value), field(reading.before.value))
+
+
+def _per_s(reading: Reading[PodReading], field: Field) -> float | None:
+    if reading.before is None:
+        return None
+    return rate(field(reading.value), field(reading.before.value), reading.at_s - reading.before.at_s)
+
+
+def _mean(total: float | None, count: float | None) -> float | None:
+    return total / count if total is not None and count else None
