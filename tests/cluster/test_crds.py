@@ -45,18 +45,25 @@ def api(kube: Kube, served: None) -> Kube:
 
 
 async def established(kube: Kube, kind: Kind) -> bool:
-    """Established, and really there: the condition comes a moment before the endpoint."""
+    """Established, and really there: the endpoint and its description come a moment after the condition."""
     found = await kube.get(CRDS, kind.crd_name)
     conditions = {c["type"]: c["status"] for c in (found or {}).get("status", {}).get("conditions", [])}
     if conditions.get("Established") != "True":
         return False
     try:
         await kube.list(resource_of({"apiVersion": names.API_VERSION, "kind": kind.name}))
+        return schema_name(kind) in (await kube.request("GET", OPENAPI))["components"]["schemas"]
     except ApiError as error:
         if error.is_not_found:
             return False
         raise
-    return True
+
+
+OPENAPI = f"/openapi/v3/apis/{names.API_VERSION}"
+
+
+def schema_name(kind: Kind) -> str:
+    return f"dev.costwain.{names.VERSION}.{kind.name}"
 
 
 def resource(kind: str, name: str, namespace: str, spec: Spec) -> Object:
@@ -71,7 +78,9 @@ async def dry_run(kube: Kube, value: Object, **query: str) -> Object:
 
 
 def kubectl(control_plane: Cluster, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    command = [str(control_plane.kubectl), f"--kubeconfig={control_plane.kubeconfig}", *arguments]
+    # A cache of its own: kubectl remembers by address what a server offers, and ports come back.
+    own = [f"--kubeconfig={control_plane.kubeconfig}", f"--cache-dir={control_plane.dir / 'kubectl-cache'}"]
+    command = [str(control_plane.kubectl), *own, *arguments]
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -160,8 +169,8 @@ def fields_of(schema: Schema) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 async def test_what_kubectl_explain_reads_describes_every_field(api: Kube, kind: Kind) -> None:
-    published = await api.request("GET", f"/openapi/v3/apis/{names.API_VERSION}")
-    explained = fields_of(published["components"]["schemas"][f"dev.costwain.{names.VERSION}.{kind.name}"])
+    published = await api.request("GET", OPENAPI)
+    explained = fields_of(published["components"]["schemas"][schema_name(kind)])
     assert explained == fields_of(schema_of(kind))
     assert [path for path, words in explained.items() if not words.strip()] == []
 
