@@ -25,6 +25,7 @@ class Verb:
 VERBS: Mapping[str, Verb] = {
     "agent": Verb("costwain.cli.agent:agent", "The gateway's sidecar, run by its pod."),
     "crds": Verb("costwain.cli.crds:crds", "The CustomResourceDefinitions, for kubectl or for the chart."),
+    "load": Verb("costwain.cli.load:load", "Send a trace to an endpoint and account for every request."),
     "local": Verb("costwain.cli.local:local", "A real Kubernetes control plane on this machine."),
 }
 
