@@ -97,6 +97,11 @@ class Guard:
             start_new_session=True,  # Ctrl-C at the terminal is for the manager alone
         )
 
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._popen.poll()
+
     def close(self) -> None:
         """Lets the guard do its last round; raises subprocess.TimeoutExpired if that takes over 15 s."""
         assert self._popen.stdin is not None

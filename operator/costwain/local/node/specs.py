@@ -39,7 +39,7 @@ class Timing:
     back_off_s: float = 1
     back_off_cap_s: float = 30
     back_off_reset_s: float = 60  # a run this long forgives the crashes before it (kubelet: 600)
-    heartbeat_s: float = 10
+    heartbeat_s: float = 5
     retry_s: float = 1  # between two tries of what the API server or a missing object held up
 
 
