@@ -52,31 +52,17 @@ GAUGES: tuple[tuple[str, str, str], ...] = (
     ("kv_cache_usage_perc", "Share of the KV cache in use, 1 is all", ""),
 )
 
-_ITERATION = tuple(float(2**n) for n in (0, *range(3, 15)))
-_FEW = (1.0, 2.0, 5.0, 10.0, 20.0)
-_PREEMPTIONS = (1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 20.0)
-_FIRST_TOKEN_S: tuple[float, ...] = (
-    0.001,
-    0.005,
-    0.01,
-    0.02,
-    0.04,
-    0.06,
-    0.08,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1.0,
-    2.5,
-    5.0,
-    7.5,
-    10.0,
-)
-_FIRST_TOKEN_S += (20.0, 40.0, 80.0, 160.0, 640.0, 2560.0)
-_TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0, 40.0, 80.0)
-_REQUEST_S: tuple[float, ...] = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0)
-_REQUEST_S += (120.0, 240.0, 480.0, 960.0, 1920.0, 7680.0)
+
+def _bounds(text: str) -> tuple[float, ...]:
+    return tuple(float(bound) for bound in text.split())
+
+
+_ITERATION = _bounds("1 8 16 32 64 128 256 512 1024 2048 4096 8192 16384")
+_CHOICES = _bounds("1 2 5 10 20")
+_PREEMPTIONS = _bounds("1 2 3 4 5 10 20")
+_FIRST_TOKEN_S = _bounds(".001 .005 .01 .02 .04 .06 .08 .1 .25 .5 .75 1 2.5 5 7.5 10 20 40 80 160 640 2560")
+_TOKEN_S = _bounds(".01 .025 .05 .075 .1 .15 .2 .3 .4 .5 .75 1 2.5 5 7.5 10 20 40 80")
+_REQUEST_S = _bounds(".3 .5 .8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680")
 
 # (name, help, bounds), where no bounds stands for those of `token_bounds`
 HISTOGRAMS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
@@ -84,7 +70,7 @@ HISTOGRAMS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("request_generation_tokens", "Tokens generated for a request", ()),
     ("iteration_tokens_total", "Tokens in an iteration", _ITERATION),
     ("request_max_num_generation_tokens", "Most tokens generated for a choice of a request", ()),
-    ("request_params_n", "Choices a request asked for", _FEW),
+    ("request_params_n", "Choices a request asked for", _CHOICES),
     ("request_params_max_tokens", "The max_tokens of a request", ()),
     ("time_to_first_token_seconds", "From arrival to the first token", _FIRST_TOKEN_S),
     ("inter_token_latency_seconds", "Between two tokens", _TOKEN_S),

@@ -131,7 +131,7 @@ def _durations(sequence: Sequence) -> dict[str, float]:
         return {}
     known = {
         "e2e_request_latency_seconds": last_s - sequence.arrived_s,
-        "request_queue_time_seconds": admitted_s - sequence.arrived_s,
+        "request_queue_time_seconds": admitted_s - sequence.ready_s,
         "request_inference_time_seconds": last_s - admitted_s,
         "request_prefill_time_seconds": first_s - admitted_s,
         "request_decode_time_seconds": last_s - first_s,

@@ -1,0 +1,233 @@
+"""What any vLLM server does. COSTWAIN_VLLM_URL names a real one; without it the stub must do the same.
+
+A real server must have been started with `--served-model-name chat alias --max-model-len 512`.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.stub.process import Api, stub
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[Api]:
+    if url := os.environ.get("COSTWAIN_VLLM_URL"):
+        yield Api(url, "chat")
+        return
+    with stub("--max-model-len", "512") as started:
+        yield started.serving().api
+
+
+@pytest.mark.parametrize("path", ["/health", "/ping"])
+def test_a_server_that_is_up_says_so_without_a_word(api: Api, path: str) -> None:
+    answer = api.get(path)
+    assert (answer.status, answer.body) == (200, b"")
+
+
+def test_version_and_load(api: Api) -> None:
+    assert set(api.get("/version").json) == {"version"}
+    assert api.get("/load").body == b'{"server_load":0}'
+
+
+def test_every_served_name_is_listed_with_the_longest_context(api: Api) -> None:
+    answer = api.get("/v1/models").json
+    assert answer["object"] == "list"
+    assert [model["id"] for model in answer["data"]] == ["chat", "alias"]
+    assert {model["max_model_len"] for model in answer["data"]} == {512}
+    assert {model["owned_by"] for model in answer["data"]} == {"vllm"}
+
+
+@pytest.mark.parametrize("model", ["chat", "alias", None])
+def test_whatever_name_was_asked_for_the_first_one_answers(api: Api, model: str | None) -> None:
+    answer = api.chat(model=model, max_tokens=2, ignore_eos=True)
+    assert answer.status == 200
+    assert answer.json["model"] == "chat"
+
+
+def test_a_completion_has_the_tokens_that_were_asked_for(api: Api) -> None:
+    answer = api.complete(prompt="hello world", max_tokens=4, ignore_eos=True)
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json
+    assert body["id"].startswith("cmpl-")
+    assert body["object"] == "text_completion"
+    assert body["choices"][0]["finish_reason"] == "length"
+    usage = body["usage"]
+    assert usage["completion_tokens"] == 4
+    assert usage["total_tokens"] == usage["prompt_tokens"] + 4
+
+
+def test_a_prompt_of_token_ids_is_as_long_as_it_is(api: Api) -> None:
+    assert api.complete(prompt=[1, 2, 3, 4, 5], max_tokens=1).json["usage"]["prompt_tokens"] == 5
+
+
+def test_a_chat_completion_has_a_message(api: Api) -> None:
+    body = api.chat(max_tokens=3, ignore_eos=True).json
+    assert body["id"].startswith("chatcmpl-")
+    assert body["object"] == "chat.completion"
+    assert body["choices"][0]["message"]["role"] == "assistant"
+    assert isinstance(body["choices"][0]["message"]["content"], str)
+
+
+def _streamed(events: list[str]) -> list[dict[str, Any]]:
+    assert events[-1] == "[DONE]"
+    return [json.loads(event) for event in events[:-1]]
+
+
+def test_a_chat_stream_begins_with_the_role_and_ends_with_the_reason(api: Api) -> None:
+    answer = api.chat(max_tokens=3, ignore_eos=True, stream=True)
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert answer.headers["transfer-encoding"] == "chunked"
+    role, *tokens = _streamed(answer.events)
+    assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert [chunk["choices"][0]["finish_reason"] for chunk in tokens] == [None, None, "length"]
+    assert ["system_fingerprint" in chunk for chunk in tokens] == [False, False, True]
+    assert {chunk["object"] for chunk in [role, *tokens]} == {"chat.completion.chunk"}
+    assert len({chunk["id"] for chunk in [role, *tokens]}) == 1
+
+
+def test_usage_comes_as_a_last_chunk_without_choices(api: Api) -> None:
+    answer = api.chat(max_tokens=3, ignore_eos=True, stream=True, stream_options={"include_usage": True})
+    *others, last = _streamed(answer.events)
+    assert last["choices"] == []
+    assert last["usage"]["completion_tokens"] == 3
+    assert "system_fingerprint" in last
+    assert not any("system_fingerprint" in chunk for chunk in others)
+
+
+def test_a_text_stream_has_one_event_a_token(api: Api) -> None:
+    answer = api.complete(max_tokens=3, ignore_eos=True, stream=True)
+    chunks = _streamed(answer.events)
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, "length"]
+    assert all(isinstance(chunk["choices"][0]["text"], str) for chunk in chunks)
+
+
+HELLO = [{"role": "user", "content": "hello"}]
+LONG = "hello world " * 600
+REFUSED: dict[str, tuple[dict[str, Any] | bytes, int, str, str | None, str]] = {
+    "an unknown model": (
+        {"model": "nope", "messages": HELLO},
+        404,
+        "NotFoundError",
+        "model",
+        "The model `nope` does not exist. Valid aliases: chat, alias.",
+    ),
+    "an unknown model, streamed": (
+        {"model": "nope", "messages": HELLO, "stream": True},
+        404,
+        "NotFoundError",
+        "model",
+        "The model `nope` does not exist. Valid aliases: chat, alias.",
+    ),
+    "broken JSON": (
+        b'{"model":"chat","messages":',
+        400,
+        "Bad Request",
+        "body.27",
+        "1 validation error:\n  {'type': 'json_invalid', 'loc': 'body.27', 'msg': 'JSON decode error', "
+        "'input': '<dict of 0 items>', 'ctx': {'error': 'Expecting value'}}",
+    ),
+    "no messages": (
+        {"model": "chat"},
+        400,
+        "Bad Request",
+        "body.messages",
+        "1 validation error:\n  {'type': 'missing', 'loc': 'body.messages', 'msg': 'Field required', "
+        "'input': '<dict of 1 items>'}",
+    ),
+    "max_tokens in words": (
+        {"model": "chat", "messages": HELLO, "max_tokens": "abc"},
+        400,
+        "Bad Request",
+        "body.max_tokens",
+        "1 validation error:\n  {'type': 'int_parsing', 'loc': 'body.max_tokens', "
+        "'msg': 'Input should be a valid integer, unable to parse string as an integer', 'input': 'abc'}",
+    ),
+    "max_tokens beyond the context": (
+        {"model": "chat", "messages": HELLO, "max_tokens": 5000},
+        400,
+        "BadRequestError",
+        "max_tokens",
+        "max_tokens=5000 cannot be greater than max_model_len=512. Please request fewer output tokens. "
+        "(parameter=max_tokens, value=5000)",
+    ),
+    "a temperature below zero": (
+        {"model": "chat", "messages": HELLO, "temperature": -1},
+        400,
+        "BadRequestError",
+        "temperature",
+        "temperature must be non-negative, got -1.0. (parameter=temperature, value=-1.0)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "kind", "param", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_chat_request_is_refused_in_vllms_words(
+    api: Api, body: dict[str, Any] | bytes, status: int, kind: str, param: str | None, message: str
+) -> None:
+    answer = api.call("POST", "/v1/chat/completions", body)
+    assert answer.status == status
+    assert answer.json == {"error": {"message": message, "type": kind, "param": param, "code": status}}
+
+
+def test_a_prompt_with_too_many_characters_is_refused_unread(api: Api) -> None:
+    error = api.complete(prompt=LONG).json["error"]
+    assert (error["code"], error["param"]) == (400, "input_text")
+    assert error["message"].startswith("This model's maximum context length is 512 tokens.")
+
+
+def test_a_prompt_with_too_many_tokens_is_refused(api: Api) -> None:
+    error = api.complete(prompt=[1] * 600, max_tokens=1).json["error"]
+    assert (error["code"], error["param"]) == (400, "input_tokens")
+
+
+def test_only_json_is_read(api: Api) -> None:
+    answer = api.call("POST", "/v1/completions", b"{}", Content_Type="text/plain")
+    assert answer.status == 400
+    assert answer.json["error"]["message"].endswith("Unsupported Media Type: Only 'application/json' is allowed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "detail"),
+    [("GET", "/v1/completions", 405, "Method Not Allowed"), ("GET", "/nope", 404, "Not Found")],
+)
+def test_wrong_paths_and_methods_answer_in_another_shape(
+    api: Api, method: str, path: str, status: int, detail: str
+) -> None:
+    answer = api.call(method, path)
+    assert (answer.status, answer.json) == (status, {"detail": detail})
+
+
+SAMPLES = {
+    "vllm:num_requests_running": {"engine": "0", "model_name": "chat"},
+    "vllm:num_requests_waiting": {"engine": "0", "model_name": "chat"},
+    "vllm:num_requests_waiting_by_reason": {"engine": "0", "reason": "capacity"},
+    "vllm:kv_cache_usage_perc": {"engine": "0", "model_name": "chat"},
+    "vllm:prompt_tokens_total": {"engine": "0", "model_name": "chat"},
+    "vllm:generation_tokens_total": {"engine": "0", "model_name": "chat"},
+    "vllm:generation_tokens_created": {"engine": "0", "model_name": "chat"},
+    "vllm:request_success_total": {"engine": "0", "finished_reason": "length"},
+    "vllm:time_to_first_token_seconds_bucket": {"engine": "0", "le": "0.001"},
+    "vllm:inter_token_latency_seconds_bucket": {"engine": "0", "le": "80.0"},
+    "vllm:request_time_per_output_token_seconds_bucket": {"engine": "0", "le": "+Inf"},
+    "vllm:e2e_request_latency_seconds_bucket": {"engine": "0", "le": "7680.0"},
+    "vllm:request_queue_time_seconds_count": {"engine": "0", "model_name": "chat"},
+    "vllm:request_prompt_tokens_bucket": {"engine": "0", "le": "500.0"},
+    "vllm:iteration_tokens_total_bucket": {"engine": "0", "le": "16384.0"},
+    "vllm:cache_config_info": {"engine": "0"},
+}
+
+
+@pytest.mark.parametrize(("name", "labels"), SAMPLES.items(), ids=SAMPLES)
+def test_metrics_have_vllms_names_labels_and_buckets(api: Api, name: str, labels: dict[str, str]) -> None:
+    assert api.sample(name, **labels) >= 0
+
+
+def test_a_request_is_counted_under_the_first_served_name(api: Api) -> None:
+    names = ("vllm:generation_tokens_total", "vllm:request_success_total", "vllm:time_to_first_token_seconds_count")
+    before = [api.sample(name, model_name="chat") for name in names]
+    api.chat(model="alias", max_tokens=7, ignore_eos=True)
+    after = [api.sample(name, model_name="chat") for name in names]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [7, 1, 1]
