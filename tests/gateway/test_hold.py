@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-
-from costwain.agent.metrics import queue_depth
 from tests.gateway.client import by_status, gather, lost
 from tests.support import eventually_async
+
+from costwain.agent.metrics import queue_depth
 
 pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
 
@@ -62,7 +62,7 @@ async def test_a_request_waits_no_longer_than_the_queue_timeout(gateway):
 async def test_depth_and_in_flight_add_up_to_what_the_client_has_open(gateway):
     async with gateway(slots=4) as (world, client):
         (pod,) = await world.add_pods("full")
-        tasks = [asyncio.create_task(client.ask(f"q {i}", wait_ms=1500)) for i in range(30)]
+        tasks = [asyncio.create_task(client.ask(f"q {i}", wait_ms=500)) for i in range(30)]
         await _queued(world, 26)
         state = await world.state()
         assert state.servers["variant.full", f"spot:{pod.name}"].sessions == 4

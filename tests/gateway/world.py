@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.support import eventually, eventually_async
+
 from costwain.adapters.resources import CONFIG_MAPS, PODS, Resource
 from costwain.agent.agent import Agent
 from costwain.agent.haproxy import Runtime, State
 from costwain.agent.marks import Mark
 from costwain.domain import names
 from costwain.render.gateway import GatewaySpec, haproxy_files, program
-from tests.support import eventually, eventually_async
 
 Object = dict[str, Any]
 FLEET, POOL, OWN_NAME = "chat", "spot", "chat-gateway-0"

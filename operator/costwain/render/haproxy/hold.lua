@@ -22,8 +22,7 @@ local function occupy_slot(backend)
     connection:settimeout(REOPEN_AFTER_S)
     if connection:connect("unix@" .. socket_path) then
         connection:send("GET /fill/" .. backend .. " HTTP/1.1\r\nhost: hold\r\n\r\n")
-        connection:receive("*l")
-        core.Warning("the hold slot of " .. backend .. " was lost and is taken again")
+        connection:receive("*l") -- comes back only when the slot was lost
     end
     connection:close()
 end
