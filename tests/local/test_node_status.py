@@ -41,6 +41,11 @@ PHASES = {  # story: (restart policy, facts, phase)
     "init failed and will be retried": ("Always", facts(NEW, init=(FAILED,)), "Pending"),
     "init done": ("Always", facts(UP, init=(DONE,)), "Running"),
     "a sidecar is up": ("Always", facts(UP, init=(replace(UP, sidecar=True),)), "Running"),
+    "a sidecar restarts while the rest runs": (
+        "Always",
+        facts(UP, init=(replace(UP, sidecar=True, started=False),)),
+        "Running",
+    ),
     "a sidecar is still starting": ("Always", facts(NEW, init=(replace(UP, sidecar=True, started=False),)), "Pending"),
     "deleted, all ended well": ("Always", facts(DONE, stopped=True), "Succeeded"),
     "deleted, one was killed": ("Always", facts(DONE, FAILED, stopped=True), "Failed"),

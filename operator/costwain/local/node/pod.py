@@ -58,7 +58,7 @@ class PodWorker:
             host_address=self.context.host_address,
             started_at=self._started_at,
             mounted=self._mounted,
-            init=[container.view() for container in self._init],
+            init=[container.view().as_init() for container in self._init],
             main=[container.view() for container in self._main],
             stopped=self._stopped,
         )

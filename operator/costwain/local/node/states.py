@@ -1,6 +1,6 @@
 """What one container is doing, and how a pod's status says it. Pure; instants are RFC 3339 texts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costwain.adapters.kube import Object
 
@@ -87,6 +87,14 @@ class ContainerView:
     def init_done(self) -> bool:
         """As an init container: it has succeeded, or as a sidecar it is up."""
         return self.started if self.sidecar else self.exit_code == 0
+
+    @property
+    def ever_ran(self) -> bool:
+        return self.last is not None or not isinstance(self.state, Waiting)
+
+    def as_init(self) -> "ContainerView":
+        """As a status shows an init container: ready when it is done."""
+        return self if self.sidecar else replace(self, ready=self.init_done)
 
     def status(self) -> Object:
         """Its entry in containerStatuses."""

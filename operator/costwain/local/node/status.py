@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from costwain.adapters.kube import Object
-from costwain.local.node.states import ContainerView, Running, Terminated, Waiting
+from costwain.local.node.states import ContainerView, Terminated
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class PodFacts:
 
     @property
     def initialized(self) -> bool:
-        return all(view.init_done for view in self.init)
+        """Also once a main container has run: a sidecar that restarts later changes nothing."""
+        return all(view.init_done for view in self.init) or any(view.ever_ran for view in self.main)
 
 
 def pod_status(pod: Object, facts: PodFacts, before: Sequence[Object], now: str) -> Object:
@@ -84,7 +85,7 @@ def _phase(pod: Object, facts: PodFacts) -> str:
         return "Succeeded" if all(view.exit_code == 0 for view in facts.main) else "Failed"
     if policy == "Never" and any(view.exit_code not in (None, 0) for view in facts.init if not view.sidecar):
         return "Failed"
-    if not facts.initialized or any(isinstance(v.state, Waiting) and v.last is None for v in facts.main):
+    if not facts.initialized or not all(view.ever_ran for view in facts.main):
         return "Pending"
     if policy == "Always" or not all(isinstance(view.state, Terminated) for view in facts.main):
         return "Running"
@@ -94,7 +95,7 @@ def _phase(pod: Object, facts: PodFacts) -> str:
 
 
 def _conditions(pod: Object, facts: PodFacts, done: bool) -> list[Object]:
-    incomplete = [view.name for view in facts.init if not view.init_done]
+    incomplete = [] if facts.initialized else [view.name for view in facts.init if not view.init_done]
     unready = [view.name for view in (*facts.main, *(v for v in facts.init if v.sidecar)) if not view.ready]
     if done:
         containers_ready = _condition("ContainersReady", False, "PodCompleted")
@@ -128,8 +129,3 @@ def _dated(condition: Object, before: Sequence[Mapping[str, object]], now: str) 
         if c["type"] == condition["type"] and c["status"] == condition["status"] and c.get("lastTransitionTime")
     ]
     return {**condition, "lastTransitionTime": same[0] if same else now}
-
-
-def runs(view: ContainerView) -> bool:
-    """Whether the container has a process now."""
-    return isinstance(view.state, Running)
