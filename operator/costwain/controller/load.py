@@ -1,0 +1,90 @@
+"""Load: what gateways and engines report, put together by fleet. What can't be read is None, and decide holds."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import aiohttp
+
+from costwain.adapters.clock import Clock
+from costwain.adapters.metrics import GatewayReading, PodReading, Reading, Readings
+from costwain.adapters.rates import arrivals_per_s, pod_rates
+from costwain.adapters.resources import PODS
+from costwain.controller.cache import Cache, Key
+from costwain.domain import names
+from costwain.domain.snapshot import Load
+
+Object = dict[str, Any]
+STALE_WALL_S = 15.0  # an older page says nothing about now
+
+
+class Loads:
+    """Reads every gateway and engine once a turn."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._clock = clock
+        self._gateways: Readings[GatewayReading] = Readings.of_gateways(session, clock.now_s)
+        self._engines: Readings[PodReading] = Readings.of_pods(session, clock.now_s)
+
+    async def turn(self, cache: Cache) -> dict[Key, Load | None]:
+        """The load of every fleet that has a gateway pod; None where its gateway can't be read."""
+        gateways = _pages(cache, names.ROLE_GATEWAY, names.AGENT_PORT)
+        engines = _pages(cache, names.ROLE_MODEL, names.MODEL_PORT)
+        told = await self._gateways.turn(url for urls in gateways.values() for url in urls)
+        served = await self._engines.turn(url for urls in engines.values() for url in urls)
+        oldest_s = self._clock.now_s() - STALE_WALL_S * self._clock.factor
+        return {
+            key: _load(
+                [told[url] for url in urls if url in told and told[url].at_s >= oldest_s],
+                [served[url] for url in engines.get(key, ()) if url in served and served[url].at_s >= oldest_s],
+            )
+            for key, urls in gateways.items()
+        }
+
+
+def _pages(cache: Cache, role: str, port: int) -> dict[Key, list[str]]:
+    """Metrics URLs of running pods by fleet."""
+    pages: dict[Key, list[str]] = {}
+    for (namespace, _), pod in sorted(cache.all(PODS).items()):
+        labels, status = pod["metadata"].get("labels", {}), pod.get("status", {})
+        if labels.get(names.ROLE) != role or not status.get("podIP") or not _started(status):
+            continue
+        pages.setdefault((namespace, labels.get(names.FLEET, "")), []).append(
+            f"http://{status['podIP']}:{port}/metrics"
+        )
+    return pages
+
+
+def _started(status: Object) -> bool:
+    """Whether some container answers: a port that isn't open yet is not worth a connection each turn."""
+    return any(c.get("started") for c in status.get("containerStatuses", []))
+
+
+def _load(gateways: list[Reading[GatewayReading]], engines: list[Reading[PodReading]]) -> Load | None:
+    if not gateways:
+        return None
+    arrivals = [rate for reading in gateways for rate in arrivals_per_s(reading).values()]
+    rates = [pod_rates(reading) for reading in engines]
+    tokens = [t for r in rates for t in (r.prompt_tokens_per_s, r.generation_tokens_per_s) if t is not None]
+    return Load(
+        arrivals_per_s=sum(arrivals) if arrivals else None,
+        queued=_sum(reading.value.queue_depth for reading in gateways),
+        running=_sum({v: n} for reading in gateways for (v, _), n in reading.value.in_flight.items()),
+        input_tokens=_weighted((r.mean_input_tokens, r.finished_per_s) for r in rates),
+        output_tokens=_weighted((r.mean_output_tokens, r.finished_per_s) for r in rates),
+        tokens_per_s=sum(tokens) if tokens else None,
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, float]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for by_variant in counts:
+        for variant, n in by_variant.items():
+            total[variant] = total.get(variant, 0) + round(n)
+    return total
+
+
+def _weighted(pairs: Iterable[tuple[float | None, float | None]]) -> float | None:
+    """The mean over pods, each weighed by the requests that it ended."""
+    known = [(value, weight) for value, weight in pairs if value is not None and weight]
+    total = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total if total else None

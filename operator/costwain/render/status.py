@@ -1,0 +1,218 @@
+"""Status: what a plan and the world look like in `kubectl get`, with conditions that kstatus reads rightly."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from costwain.domain import names
+from costwain.domain.money import decimal_of, dollars
+from costwain.domain.plan import FleetPlan, Money
+from costwain.domain.snapshot import Fleet, Load, State
+
+TOKENS_EVERY = 1_000_000
+_STARTED = (State.READY,)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the status needs beside the plan: the gateway's readiness, hourly prices by pool, the status before."""
+
+    gateway_ready: bool
+    hourly_micro: Mapping[str, int]
+    before: Mapping[str, Any]
+    now_s: float
+    wall_s: float
+
+
+def status(fleet: Fleet, plan: FleetPlan, seen: Seen) -> dict[str, Any]:
+    """The whole status of a ModelDeployment, ready for server-side apply."""
+    by_variant = _counts(fleet, lambda r: r.variant)
+    shares = plan.shares
+    return {
+        "observedGeneration": fleet.generation,
+        "conditions": conditions(fleet, plan, seen),
+        "replicas": len(fleet.alive),
+        "readyReplicas": sum(r.state is State.READY for r in fleet.replicas),
+        "selector": f"{names.FLEET}={fleet.name},{names.ROLE}={names.ROLE_MODEL}",
+        "url": f"http://{fleet.name}.{fleet.namespace}.svc",
+        "variant": max(shares, key=lambda v: (shares[v], v)) if shares else "",
+        "variants": [
+            {
+                "name": v.name,
+                "sharePercent": shares.get(v.name, 0),
+                "replicas": by_variant.get(v.name, (0, 0))[0],
+                "readyReplicas": by_variant.get(v.name, (0, 0))[1],
+                "reason": plan.verdicts.get(v.name, ""),
+            }
+            for v in fleet.spec.variants
+        ],
+        "placements": _placements(fleet, seen.hourly_micro),
+        "queue": {} if fleet.load is None else {"waiting": fleet.load.waiting, "running": fleet.load.active},
+        "cost": _cost(plan.money, fleet.load),
+        "decision": _decision(plan, seen),
+        "memory": plan.memory.model_dump(by_alias=True, exclude_none=True),
+    }
+
+
+def conditions(fleet: Fleet, plan: FleetPlan, seen: Seen) -> list[dict[str, Any]]:
+    """Every condition, in a fixed order; the transition time stays while the status does."""
+    verdicts = [
+        _ready(fleet, plan, seen),
+        _reconciling(fleet, plan),
+        _stalled(plan),
+        _within_budget(plan),
+        _capacity(plan),
+        _degraded(fleet, plan),
+    ]
+    before = {c["type"]: c for c in seen.before.get("conditions", [])}
+    now = rfc3339(seen.wall_s)
+    return [
+        {
+            "type": kind,
+            "status": value,
+            "reason": reason,
+            "message": message[:4096],
+            "observedGeneration": fleet.generation,
+            "lastTransitionTime": before[kind]["lastTransitionTime"]
+            if kind in before and before[kind]["status"] == value and before[kind].get("lastTransitionTime")
+            else now,
+        }
+        for kind, value, reason, message in verdicts
+    ]
+
+
+Verdict = tuple[str, str, str, str]
+
+
+def _ready(fleet: Fleet, plan: FleetPlan, seen: Seen) -> Verdict:
+    standing = sum(r.state is State.READY for r in fleet.replicas)
+    if not seen.gateway_ready:
+        return "Ready", "False", "GatewayNotReady", "the gateway isn't ready"
+    if standing:
+        return "Ready", "True", "Serving", plan.reasons[0].sentence if plan.reasons else ""
+    if not any(plan.replicas.values()):
+        idle = plan.reasons[0].code == "Idle" if plan.reasons else False
+        reason = plan.reasons[-1] if plan.reasons else None
+        if idle:
+            return "Ready", "True", "ScaledToZero", "no replicas; the gateway holds requests and starts them"
+        return "Ready", "False", reason.code if reason else "NoReplicas", reason.sentence if reason else ""
+    return (
+        "Ready",
+        "False",
+        "Starting",
+        f"{sum(plan.replicas.values())} replicas are starting, the gateway holds requests",
+    )
+
+
+def _reconciling(fleet: Fleet, plan: FleetPlan) -> Verdict:
+    asked = {place: n for place, n in plan.replicas.items() if n}
+    standing: dict[tuple[str, str], int] = {}
+    for r in fleet.replicas:
+        if r.state is State.READY:
+            standing[r.place] = standing.get(r.place, 0) + 1
+    moving = any(r.state not in _STARTED for r in fleet.replicas)
+    if asked == standing and not moving and sum(1 for n in plan.shares.values() if n) <= 1:
+        return "Reconciling", "False", "Settled", "every replica is where it should be"
+    return "Reconciling", "True", "Changing", "replicas or shares are moving"
+
+
+def _stalled(plan: FleetPlan) -> Verdict:
+    if not plan.problems:
+        return "Stalled", "False", "NoProblem", ""
+    sentences = "; ".join(dict.fromkeys(problem.sentence for problem in plan.problems))
+    return "Stalled", "True", plan.problems[0].code, sentences
+
+
+def _within_budget(plan: FleetPlan) -> Verdict:
+    money = plan.money
+    if money.limit_micro is None or money.spent_micro is None:
+        return "WithinBudget", "True", "NoBudget", "no budget is set; spend is metered"
+    text = f"{dollars(money.spent_micro)} of {dollars(money.limit_micro)} spent"
+    stopped = next((w for w in plan.reasons if w.code in ("BudgetFloor", "BudgetExhausted", "BudgetShort")), None)
+    if money.spent_micro > money.limit_micro:
+        return "WithinBudget", "False", "Overspent", text + (f"; {stopped.sentence}" if stopped else "")
+    if stopped is not None:
+        return "WithinBudget", "True", stopped.code, f"{text}; {stopped.sentence}"
+    return "WithinBudget", "True", "WithinBudget", text
+
+
+def _capacity(plan: FleetPlan) -> Verdict:
+    short = next((w for w in plan.reasons if w.code == "AcceleratorsShort"), None)
+    if short is not None:
+        return "CapacityAvailable", "False", short.code, short.sentence
+    return "CapacityAvailable", "True", "Enough", "accelerators for the demand are there"
+
+
+def _degraded(fleet: Fleet, plan: FleetPlan) -> Verdict:
+    best = fleet.spec.variants[0].name
+    below = {v: n for v, n in plan.shares.items() if v != best and n}
+    if not below:
+        return "Degraded", "False", "BestVariant", f"{best} serves"
+    text = ", ".join(f"{v} serves {n} % of new conversations" for v, n in sorted(below.items()))
+    return "Degraded", "True", "BelowBest", text
+
+
+def _counts(fleet: Fleet, key: Any) -> dict[Any, tuple[int, int]]:
+    counts: dict[Any, tuple[int, int]] = {}
+    for r in fleet.alive:
+        total, standing = counts.get(key(r), (0, 0))
+        counts[key(r)] = (total + 1, standing + (r.state is State.READY))
+    return counts
+
+
+def _placements(fleet: Fleet, hourly_micro: Mapping[str, int]) -> list[dict[str, Any]]:
+    rates: dict[tuple[str, str], int] = {}
+    for line in fleet.ledger.open:
+        rates[line.variant, line.pool] = rates.get((line.variant, line.pool), 0) + line.hourly_micro
+    return [
+        {
+            "variant": variant,
+            "pool": pool,
+            "replicas": total,
+            "readyReplicas": standing,
+            "hourlyCost": decimal_of(rates.get((variant, pool), 0)),
+        }
+        for (variant, pool), (total, standing) in sorted(_counts(fleet, lambda r: r.place).items())
+    ]
+
+
+def _cost(money: Money, load: Load | None) -> dict[str, Any]:
+    cost: dict[str, Any] = {"hourly": decimal_of(money.hourly_micro)}
+    if load is not None and load.tokens_per_s:
+        cost["perMillionTokens"] = decimal_of(
+            _cents(round(money.hourly_micro / 3600 / load.tokens_per_s * TOKENS_EVERY))
+        )
+    if money.limit_micro is None or money.spent_micro is None or money.start_s is None or money.end_s is None:
+        return cost
+    return cost | {
+        "periodStart": rfc3339(money.start_s),
+        "periodEnd": rfc3339(money.end_s),
+        "spent": decimal_of(_cents(money.spent_micro)),
+        "uncertain": decimal_of(_cents(money.uncertain_micro or 0)),
+        "forecast": decimal_of(_cents(money.forecast_micro or 0)),
+        "limit": decimal_of(money.limit_micro),
+        "percent": money.spent_micro * 100 // money.limit_micro if money.limit_micro else 0,
+        "allowance": decimal_of(_cents(money.allowance_micro_per_h or 0)),
+    }
+
+
+def _cents(micro: int) -> int:
+    """Rounded to the cent: the ledger is exact, the status is for people."""
+    return round(micro / 10_000) * 10_000
+
+
+def _decision(plan: FleetPlan, seen: Seen) -> dict[str, Any]:
+    reasons = [{"code": w.code, "sentence": w.sentence} for w in (*plan.news, *plan.reasons)]
+    before = seen.before.get("decision") or {}
+    same = [r["code"] for r in before.get("reasons", [])] == [r["code"] for r in reasons]
+    return {"at": before["at"] if same and not plan.news else rfc3339(seen.now_s), "reasons": reasons}
+
+
+def rfc3339(at_s: float) -> str:
+    """Unix seconds as Kubernetes writes instants.
+
+    >>> rfc3339(0)
+    '1970-01-01T00:00:00Z'
+    """
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
