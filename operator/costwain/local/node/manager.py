@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,12 @@ from costwain.local.node.context import Services
 from costwain.local.node.mirror import Change, Mirror
 from costwain.local.node.process import MARK, Guard
 from costwain.local.node.registration import Registration
+from costwain.local.node.reporter import API_TROUBLE
 from costwain.local.node.roster import Roster
 from costwain.local.node.sources import MirroredSources
 from costwain.local.node.specs import ImageCommand, NodeSpec, Timing
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -27,6 +31,13 @@ class _Node:
     registration: Registration
     lost: bool = False
     heartbeat: "asyncio.Task[None] | None" = None
+
+    def start_heartbeat(self) -> None:
+        self.heartbeat = asyncio.get_running_loop().create_task(self.registration.keep_alive())
+
+    def stop_heartbeat(self) -> None:
+        if self.heartbeat is not None:
+            self.heartbeat.cancel()
 
 
 class NodeManager:
@@ -52,6 +63,11 @@ class NodeManager:
         self._pods = Mirror(kube, PODS, self._on_pod, self._timing.retry_s)
         self._ready, self._stopping, self._stopped = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
+    @property
+    def node_names(self) -> set[str]:
+        """Names of the nodes that are registered."""
+        return set(self._nodes)
+
     async def ready(self) -> None:
         """Waits until every node is registered and its pods are known."""
         await self._ready.wait()
@@ -67,26 +83,31 @@ class NodeManager:
             await asyncio.to_thread(guard.kill_marked, MARK, str(self._root))  # of a manager that died
             keeper = Guard(self._root)
             try:
+                await self._register_all()
                 async with asyncio.TaskGroup() as tasks:
                     await self._serve(tasks)
             finally:
-                for name in self._nodes:
-                    await self._roster.lose(name, for_good=True)
+                for node in self._nodes.values():
+                    node.stop_heartbeat()
+                    await self._roster.lose(node.spec.name, for_good=True)
                 self._addresses.close()
                 keeper.close()
                 self._stopped.set()
 
-    async def stop(self) -> None:
-        """Kills every process, removes the Node objects and waits for run() to end."""
+    def request_stop(self) -> None:
+        """Lets run() end: every process is killed, the Node objects are removed."""
         self._stopping.set()
+
+    async def stop(self) -> None:
+        """Requests the stop and waits for run() to end."""
+        self.request_stop()
         await self._stopped.wait()
 
     async def lose_node(self, name: str) -> None:
         """The machine is gone: no heartbeat, no word about its pods, its processes dead at once."""
         node = self._nodes[name]
         node.lost = True
-        if node.heartbeat is not None:
-            node.heartbeat.cancel()
+        node.stop_heartbeat()
         await self._roster.lose(name, for_good=False)
 
     async def restore(self, name: str) -> None:
@@ -100,28 +121,38 @@ class NodeManager:
         self._roster.forget(name)
         await node.registration.register()
         node.lost = False
-        node.heartbeat = asyncio.get_running_loop().create_task(node.registration.keep_alive())
+        node.start_heartbeat()
         for pod in self._pods.objects():
             self._on_pod("changed", pod)
 
-    async def _serve(self, tasks: asyncio.TaskGroup) -> None:
-        mirrors = [tasks.create_task(mirror.run()) for mirror in self._sources.mirrors]
-        for mirror in self._sources.mirrors:
-            await mirror.complete()
+    async def _register_all(self) -> None:
         for spec in self._specs:
             registration = Registration(self._kube, spec, spec.address or self._addresses.take(), self._timing)
             await registration.register()
-            heartbeat = asyncio.get_running_loop().create_task(registration.keep_alive())
-            self._nodes[spec.name] = _Node(spec, registration, heartbeat=heartbeat)
-        mirrors.append(tasks.create_task(self._pods.run()))
-        await self._pods.complete()
-        self._ready.set()
+            self._nodes[spec.name] = _Node(spec, registration)
+            self._nodes[spec.name].start_heartbeat()
+
+    async def _serve(self, tasks: asyncio.TaskGroup) -> None:
+        background = [tasks.create_task(mirror.run()) for mirror in self._sources.mirrors]
+        background.append(tasks.create_task(self._follow_pods()))
         await self._stopping.wait()
-        for task in mirrors:
+        for task in background:
             task.cancel()
         for node in self._nodes.values():
             await self.lose_node(node.spec.name)
-            await node.registration.deregister()
+            try:
+                await node.registration.deregister()
+            except API_TROUBLE as error:  # no server to tell: its node lifecycle controller will find out
+                _log.warning("removing node %s: %s", node.spec.name, error)
+
+    async def _follow_pods(self) -> None:
+        """Pods come last, so that the first of them finds its ConfigMaps and Secrets."""
+        for mirror in self._sources.mirrors:
+            await mirror.complete()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pods.run())
+            await self._pods.complete()
+            self._ready.set()
 
     def _on_pod(self, change: Change, pod: Object) -> None:
         if change == "deleted":
