@@ -24,9 +24,13 @@ class Verb:
 
 VERBS: Mapping[str, Verb] = {
     "agent": Verb("costwain.cli.agent:agent", "The gateway's sidecar, run by its pod."),
+    "cost": Verb("costwain.cli.cost:cost", "What was spent, by variant and pool."),
     "crds": Verb("costwain.cli.crds:crds", "The CustomResourceDefinitions, for kubectl or for the chart."),
+    "get": Verb("costwain.cli.get:get", "Fleets: variants, pools, shares, queue and budget."),
     "load": Verb("costwain.cli.load:load", "Send a trace to an endpoint and account for every request."),
+    "operator": Verb("costwain.cli.operator:operator", "The controller."),
     "local": Verb("costwain.cli.local:local", "A real Kubernetes control plane on this machine."),
+    "why": Verb("costwain.cli.why:why", "The reasons of a fleet's last decision."),
 }
 
 
