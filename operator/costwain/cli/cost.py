@@ -10,7 +10,7 @@ from costwain.adapters.clock import Clock
 from costwain.adapters.kube import Kube
 from costwain.adapters.resources import MODEL_DEPLOYMENTS, SPEND_LEDGERS
 from costwain.cli.format import Object, key_of
-from costwain.cli.reads import Where, find, run, where, where_options
+from costwain.cli.reads import Where, find, run, where_options
 from costwain.cli.spend import Bill, past_lines, spend_lines
 from costwain.decide.window import window
 from costwain.domain.ledger import RETENTION_DAYS, SpendLedgerSpec
@@ -24,12 +24,11 @@ class _Found:
 
 
 @click.command()
-@click.argument("name", required=False)
 @where_options
 @click.option("--days", type=click.IntRange(1, RETENTION_DAYS), help="Spend of the last days (UTC) instead.")
-def cost(name: str | None, namespace: str | None, all_namespaces: bool, days: int | None) -> None:
+def cost(at: Where, days: int | None) -> None:
     """Show what was spent in the budget's period, by variant and pool; deleted fleets included."""
-    at, now_s = where(name, namespace, all_namespaces), Clock.from_env(os.environ).now_s()
+    now_s = Clock.from_env(os.environ).now_s()
     found = run(lambda kube: _read(kube, at))
     if not found.ledgers:
         click.echo(f"no SpendLedgers in {'any namespace' if at.namespace is None else f'namespace {at.namespace}'}")

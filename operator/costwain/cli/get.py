@@ -8,34 +8,22 @@ import yaml
 
 from costwain.adapters.resources import MODEL_DEPLOYMENTS
 from costwain.cli.format import Object, fleet_tree
-from costwain.cli.reads import Where, find, run, where, where_options
+from costwain.cli.reads import Where, find, run, where_options
 
 
 @click.command()
-@click.argument("name", required=False)
 @where_options
 @click.option("-o", "--output", type=click.Choice(["wide", "json", "yaml"]), help="More, or the objects themselves.")
-@click.option(
-    "-w",
-    "--watch",
-    "every_s",
-    type=click.FloatRange(min=0.1),
-    is_flag=False,
-    flag_value=2.0,
-    metavar="[SECONDS]",
-    help="Look again every 2 seconds, or as given, and print what changed, until interrupted.",
-)
-def get(
-    name: str | None, namespace: str | None, all_namespaces: bool, output: str | None, every_s: float | None
-) -> None:
+@click.option("-w", "--watch", is_flag=True, help="Look again and print what changed, until interrupted.")
+@click.option("--every", type=click.FloatRange(min=0.1), default=2, show_default=True, help="Seconds between looks.")
+def get(at: Where, output: str | None, watch: bool, every: float) -> None:
     """Show fleets: variants, pools, share, replicas, $/h, queue and budget."""
-    if every_s is not None and output in ("json", "yaml"):
+    if watch and output in ("json", "yaml"):
         raise click.UsageError(f"--watch: goes with the tree alone (found --output {output})")
-    at = where(name, namespace, all_namespaces)
     shown = _show(at, output)
     click.echo(shown)
-    while every_s is not None:
-        time.sleep(every_s)
+    while watch:
+        time.sleep(every)
         try:
             now = _show(at, output)
         except click.ClickException as error:  # the one who watches wants to see it come back

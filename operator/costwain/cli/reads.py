@@ -1,6 +1,7 @@
 """What `get`, `why` and `cost` share: which objects are meant, and errors that say where, what and found."""
 
 import asyncio
+import functools
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,15 +29,21 @@ class Where:
     namespace: str | None
 
 
-def where_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds -n and -A."""
+def where_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds NAME, -n and -A, and calls the command with what they mean as `at`; a contradiction exits with 2."""
+
+    @functools.wraps(command)
+    def with_where(name: str | None, namespace: str | None, all_namespaces: bool, **others: Any) -> None:
+        command(at=where(name, namespace, all_namespaces), **others)
+
+    argument = click.argument("name", required=False)
     one = click.option("-n", "--namespace", help="Namespace; default that of the kubeconfig's context.")
     every = click.option("-A", "--all-namespaces", is_flag=True, help="Look in every namespace.")
-    return one(every(command))
+    return argument(one(every(with_where)))
 
 
 def where(name: str | None, namespace: str | None, all_namespaces: bool) -> Where:
-    """Reads the options; a contradiction is a usage error (exit code 2)."""
+    """What the options mean together; a contradiction is a usage error (exit code 2)."""
     if all_namespaces and name is not None:
         raise click.UsageError(f"--all-namespaces: goes without a name (found {name!r})")
     if all_namespaces and namespace is not None:
