@@ -240,8 +240,7 @@ def test_law_never_two_leaders_and_each_one_has_an_epoch_of_its_own(
     contenders = [world.contender(f"c{i}", ahead) for i, ahead in enumerate(ahead_s)]
     led: dict[int, str] = {}
     for who, move, pause_s, script in moves:
-        world.now_s += pause_s
-        world.script = list(script)
+        world.now_s, world.script = world.now_s + pause_s, list(script)
         asyncio.run(getattr(contenders[who], move)())
         leaders = [c for c in contenders if c.is_leader()]
         assert len(leaders) <= 1
