@@ -142,7 +142,7 @@ async def start_command(here: World, root: Path, name: str) -> asyncio.subproces
     options = ["--name", name, "--kubeconfig", here.kubeconfig, "--dir", str(root), "--capacity", "amd.com/gpu=8"]
     options += ["--image-map", "test/sh=/bin/sh -c", "--taint", "test=cli:NoSchedule"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "costwain.cli.node", *options, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "costwain.cli.main", "local", "node", *options, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     line = await asyncio.wait_for(process.stdout.readline(), 30)

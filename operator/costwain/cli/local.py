@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from costwain.cli.node import node
 from costwain.local import build, cluster, paths
 from costwain.local.errors import LocalError
 
@@ -32,6 +33,9 @@ def which_cluster(command: Callable[..., Any]) -> Callable[..., Any]:
         help=f"Folder of its state.  [default: {paths.state_root()}/NAME]",
     )
     return name(directory(command))
+
+
+local.add_command(node)
 
 
 @local.command()
