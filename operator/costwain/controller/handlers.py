@@ -32,6 +32,10 @@ def registry_for(loop: Loop, turn_s: float) -> kopf.OperatorRegistry:
         settings.queueing.worker_limit = None
         logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> Any:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
     @kopf.on.probe(registry=registry, id="loop", errors=kopf.ErrorsMode.PERMANENT)
     async def alive(**_: Any) -> str:
         turned_at_s = loop.turned_at_s
