@@ -85,7 +85,7 @@ async def test_a_pod_that_joins_takes_from_the_one_queue(gateway):
 
 async def test_bodies_larger_than_the_buffer_are_held_too(gateway):
     async with gateway() as (world, client):
-        asked = asyncio.create_task(gather(client.ask("x" * 500_000) for _ in range(5)))
+        tasks = [asyncio.create_task(client.ask("x" * 500_000)) for _ in range(5)]
         await _queued(world, 5)
         await world.add_pods("full")
-        assert lost(await asked) == []
+        assert lost(await gather(tasks)) == []

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -111,6 +110,7 @@ class World:
     slots: int = 8
     max_queued: int = 2000
     queue_timeout_s: float = 60
+    disclose: bool = True
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=lambda: next(_worlds))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -127,7 +127,18 @@ class World:
 
     def spec(self) -> GatewaySpec:
         return GatewaySpec(
-            FLEET, "ns", "uid", "chat-model", self.ladder, 1, self.max_queued, self.queue_timeout_s, 1 << 20, "h", "o"
+            fleet=FLEET,
+            namespace="ns",
+            owner_uid="uid",
+            served_model_name="chat-model",
+            ladder=self.ladder,
+            replicas=1,
+            max_queued_requests=self.max_queued,
+            queue_timeout_s=self.queue_timeout_s,
+            max_request_bytes=1 << 20,
+            haproxy_image="haproxy",
+            operator_image="costwain/operator",
+            disclose_variant=self.disclose,
         )
 
     def start_haproxy(self, binary: Path) -> None:
@@ -230,7 +241,3 @@ async def until_listening(pod: StubPod) -> None:
         return True
 
     await eventually_async(listens, 20, f"{pod.name} listening")
-
-
-def freeze(process: subprocess.Popen[bytes], frozen: bool) -> None:
-    process.send_signal(signal.SIGSTOP if frozen else signal.SIGCONT)

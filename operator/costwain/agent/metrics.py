@@ -44,7 +44,9 @@ def _add_variant(samples: _Samples, state: State, variant: str) -> None:
     both = [backend(kind, variant) for kind in (SERVING, WAITING)]
     samples["costwain_gateway_queue_depth"][(label,)] = queue_depth(state, variant)
     samples["costwain_gateway_requests_total"][(label,)] = sum(
-        state.backends[name].total - state.servers[name, HOLD].total for name in both
+        # a hold request that was cut by hand counts again at its server alone
+        max(state.backends[name].total - state.servers[name, HOLD].total, 0)
+        for name in both
     )
     for kind in RESPONSE_CLASSES:
         samples["costwain_gateway_responses_total"][label, ("code", kind)] = sum(

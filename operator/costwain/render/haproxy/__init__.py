@@ -30,6 +30,7 @@ _ERRORS = {  # status: (reason phrase, OpenAI error type, message)
     404: ("Not Found", "invalid_request_error", "no such path or method"),
     408: ("Request Timeout", "invalid_request_error", "the request came too slowly"),
     413: ("Content Too Large", "invalid_request_error", "the request body is too large"),
+    425: ("Too Early", "server_error", "no replica is free yet"),
     500: ("Internal Server Error", "server_error", "the gateway failed"),
     502: ("Bad Gateway", "server_error", "the replica gave no valid answer"),
     503: ("Service Unavailable", "overloaded_error", "no replica was free in time, or too many requests wait already"),

@@ -1,21 +1,11 @@
 -- Keeps the queue of every backend open while it has no pod.
 --
 -- HAProxy answers 503 at once where a backend has no server that is up. So each backend has a permanent server
--- `hold` with one slot, and the task below takes that slot with a request that never ends: the server is up and
--- never free, and a request that finds no pod waits in the backend's own queue until a pod is added.
+-- `hold` with one slot, and a task here takes that slot with a request that never ends: the server is up and never
+-- free, and a request that finds no pod waits in the backend's own queue until a pod is added.
 -- Arguments: the socket of the `fill` frontend, then the names of the backends.
 local socket_path = ...
 local REOPEN_AFTER_S <const> = 20 * 24 * 3600
-
-core.register_service("occupy", "http", function(_)
-    while true do
-        core.sleep(3600)
-    end
-end)
-
-core.register_action("nap", { "http-req" }, function(_)
-    core.msleep(200)
-end)
 
 local function occupy_slot(backend)
     local connection = core.tcp()

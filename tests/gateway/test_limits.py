@@ -1,0 +1,145 @@
+"""What the gateway refuses, and how: always in OpenAI's error shape, so that clients' libraries understand it."""
+
+import asyncio
+import io
+import json
+
+import aiohttp
+import pytest
+from tests.gateway.client import Client, gather, lost
+from tests.gateway.world import World
+
+from costwain.domain import names
+
+pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
+
+
+def _error(outcome):
+    return json.loads(outcome.body)["error"]
+
+
+async def test_models_are_listed_without_a_pod(gateway):
+    async with gateway() as (_, client):
+        outcome = await client.get("/v1/models")
+        assert outcome.status == 200
+        models = json.loads(outcome.body)
+        assert models["object"] == "list"
+        assert [(model["id"], model["object"]) for model in models["data"]] == [("chat-model", "model")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param("/invocations", id="generates without a key"),
+        pytest.param("/inference/v1/generate", id="of the engine's own"),
+        pytest.param("/sleep", id="of a development mode"),
+        pytest.param("/metrics", id="the pod's metrics"),
+        pytest.param("/v1/chat/completions/", id="a slash too many"),
+        pytest.param("/v1/models", id="the list, but posted to"),
+    ],
+)
+async def test_what_is_not_known_to_be_safe_does_not_exist(gateway, path):
+    async with gateway() as (_, client):
+        outcome = await client.ask(path=path)
+        assert (outcome.status, _error(outcome)["type"]) == (404, "invalid_request_error")
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/tokenize"])
+async def test_what_is_safe_reaches_a_pod(gateway, path):
+    async with gateway() as (world, client):
+        await world.add_pods("full")
+        outcome = await client.ask(path=path)
+        assert (outcome.status, outcome.variant) == (200, "full")
+
+
+async def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(gateway):
+    async with gateway() as (world, client):
+        await world.add_pods("full")
+        frame = len(json.dumps({"prompt": ""}))
+        at_limit = json.dumps({"prompt": "x" * ((1 << 20) - frame)}).encode()
+        assert len(at_limit) == 1 << 20
+        headers = {"content-type": "application/json"}
+        assert (await client.post("/v1/completions", io.BytesIO(at_limit), headers)).status == 200
+        outcome = await client.post("/v1/completions", io.BytesIO(at_limit + b" "), headers)
+        assert (outcome.status, _error(outcome)["message"]) == (413, "the request body is too large")
+
+
+async def test_a_body_without_a_length_is_refused(gateway):
+    async with gateway() as (_, client):
+
+        async def pieces():
+            yield b"{}"
+
+        outcome = await client.post("/v1/completions", pieces())
+        assert (outcome.status, _error(outcome)["message"]) == (411, "content-length is required")
+
+
+async def test_headers_that_never_end_are_cut_off(gateway):
+    async with gateway() as (world, _):
+        reader, writer = await asyncio.open_connection(world.bind, names.GATEWAY_PORT)
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: x\r\n")
+        async with asyncio.timeout(15):
+            answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+async def test_tokens_arrive_one_by_one(gateway):
+    async with gateway() as (world, _):
+        await world.add_pods("full")
+        loop, times = asyncio.get_running_loop(), []
+        body = {"messages": [{"role": "user", "content": "hi"}], "stream": True, "chunks": 5, "gap_ms": 100}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{world.url}/v1/chat/completions", json=body) as response,
+        ):
+            async for line in response.content:
+                if line.startswith(b"data: {"):
+                    times.append(loop.time())
+        assert len(times) == 5
+        assert times[-1] - times[0] > 0.3  # buffered, they would come at once
+
+
+async def test_before_the_program_is_known_a_request_waits_and_health_says_no(folder, haproxy_binary):
+    world = World(folder)
+    try:
+        world.start_haproxy(haproxy_binary)
+        async with Client(world.url) as client:
+            assert (await client.get("/health")).status == 503
+            task = asyncio.create_task(client.get("/v1/models"))
+            assert (await client.get("/health")).status == 503
+            assert not task.done()
+            state = await world.state()
+            await world.runtime.command(f"set map #{state.map_id} model chat-model")
+            await world.runtime.command(f"set map #{state.map_id} state serving")
+            assert (await task).status == 200
+    finally:
+        world.end()
+
+
+async def test_a_variant_is_not_disclosed_where_that_is_not_wanted(gateway):
+    async with gateway(disclose=False) as (world, client):
+        await world.add_pods("full")
+        outcomes = await gather(client.ask(f"q {i}") for i in range(3))
+        assert lost(outcomes) == []
+        assert {outcome.variant for outcome in outcomes} == {None}
+
+
+async def test_a_session_finds_its_pod_again(gateway):
+    async with gateway() as (world, client):
+        await world.add_pods("full", 3)
+        for session in range(12):
+            pods = {(await client.ask(f"turn {t}", {"x-session-id": f"s{session}"})).pod for t in range(3)}
+            assert len(pods) == 1, session
+
+
+async def test_no_pod_gets_more_at_once_than_its_slots(gateway):
+    async with gateway(slots=5) as (world, client):
+        pods = await world.add_pods("full", 2)
+        assert lost(await gather(client.ask(f"q {i}", wait_ms=20) for i in range(150))) == []
+        async with aiohttp.ClientSession() as session:
+            for pod in pods:
+                async with session.get(f"http://{pod.address}:{names.MODEL_PORT}/stats") as response:
+                    stats = await response.json()
+                assert stats["most"] == 5
+                assert stats["seen"] > 30
