@@ -1,8 +1,11 @@
 """Budget periods: calendar windows in an IANA time zone, daylight saving included."""
 
+import math
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
+
+_NONE = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,10 @@ def window(period: str, time_zone: str, now_s: float) -> Window:
         raise ValueError(f"budget.timeZone: unknown IANA time zone, found {time_zone!r}") from error
     now = datetime.fromtimestamp(now_s, zone)
     if period == "Hour":
-        # Whole hours of the zone's own clock; a shift of half an hour inside one is spread by the arithmetic in UTC.
-        start = now.astimezone(UTC) - timedelta(minutes=now.minute, seconds=now.second, microseconds=now.microsecond)
-        return Window(start.timestamp(), (start + timedelta(hours=1)).timestamp())
+        # Hours of the zone's standard time: where summer time moves by half an hour, they still don't overlap.
+        offset_s = ((now.utcoffset() or _NONE) - (now.dst() or _NONE)).total_seconds()
+        start_s = math.floor((now_s + offset_s) / 3600) * 3600.0 - offset_s
+        return Window(start_s, start_s + 3600.0)
     if period == "Day":
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         return Window(midnight.timestamp(), (midnight + timedelta(days=1)).replace(fold=0).timestamp())
