@@ -1,7 +1,7 @@
 """Demand: how many requests a second the fleet must be able to serve, and what they look like."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costwain.decide.capacity import RequestShape
 from costwain.domain.memory import Demand, Memory, Peak
@@ -27,10 +27,16 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
     """Memory with this turn's readings worked in; without readings it stays as it is."""
     if fleet.load is None:
         return fleet.memory
-    busy = fleet.load.waiting + fleet.load.active > 0 or (fleet.load.arrivals_per_s or 0) > 0
+    load = replace(
+        fleet.load,
+        arrivals_per_s=_possible(fleet.load.arrivals_per_s),
+        input_tokens=_possible(fleet.load.input_tokens),
+        output_tokens=_possible(fleet.load.output_tokens),
+    )
+    busy = load.waiting + load.active > 0 or (load.arrivals_per_s or 0) > 0
     return fleet.memory.model_copy(
         update={
-            "demand": _smoothed(fleet.memory.demand, fleet.load, now_s),
+            "demand": _smoothed(fleet.memory.demand, load, now_s),
             "busy_at_s": now_s if busy else fleet.memory.busy_at_s,
         }
     )
@@ -65,9 +71,17 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, start_s: float) -> tupl
     return expected, memory.model_copy(update={"peaks": peaks})
 
 
-def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand:
+def _possible(value: float | None) -> float | None:
+    """A reading, or None for what no gauge can honestly show: a wrong figure would stay in the mean for ever."""
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
+    """The demand with one more reading in it; None until there is a first rate."""
+    rate = load.arrivals_per_s
     if before is None:
-        rate = load.arrivals_per_s or 0.0
+        if rate is None:
+            return None
         return Demand(
             at_s=now_s,
             fast_per_s=rate,
@@ -75,12 +89,14 @@ def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand:
             input_tokens=load.input_tokens,
             output_tokens=load.output_tokens,
         )
+    elapsed_s = max(0.0, now_s - before.at_s)
+    if elapsed_s == 0:  # the same instant again, or a clock that stepped back
+        return before.model_copy(update={"at_s": now_s})
     rates = {}
-    if load.arrivals_per_s is not None:
-        elapsed_s = max(0.0, now_s - before.at_s)
+    if rate is not None:
         rates = {
-            "fast_per_s": _ewma(before.fast_per_s, load.arrivals_per_s, elapsed_s / FAST_S),
-            "slow_per_s": _ewma(before.slow_per_s, load.arrivals_per_s, elapsed_s / SLOW_S),
+            "fast_per_s": _ewma(before.fast_per_s, rate, elapsed_s / FAST_S),
+            "slow_per_s": _ewma(before.slow_per_s, rate, elapsed_s / SLOW_S),
         }
     return before.model_copy(
         update={

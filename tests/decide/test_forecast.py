@@ -1,0 +1,127 @@
+"""Demand: arrivals smoothed over uneven turns, a queue's work on top, a peak that is remembered, and silence."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from costwain.decide.forecast import FIRST_GUESS, Forecast, forecast, observe_demand, request_shape
+from costwain.domain.memory import Demand, Memory
+from costwain.domain.snapshot import Fleet, Load
+from tests.decide.builders import NOW_S, fleet, load
+
+FOREVER_S = 86_400.0
+
+
+def after(steps: list[tuple[float, Load | None]], **scaling: int) -> tuple[Fleet, Forecast]:
+    """The fleet after readings at these instants (seconds from now), and the last forecast."""
+    this = fleet(scaling=scaling)
+    expected = Forecast(0.0, 0.0, False)
+    for at_s, seen in steps:
+        this = replace(this, load=seen)
+        expected, memory = forecast(this, observe_demand(this, NOW_S + at_s), NOW_S + at_s, 100.0)
+        this = replace(this, memory=memory)
+    return this, expected
+
+
+def test_the_first_rate_that_is_read_counts_in_full() -> None:
+    _, expected = after([(0, load(None)), (5, load(8.0))])
+    assert expected.now_per_s == 8.0
+
+
+def test_a_rate_that_could_not_be_read_is_not_zero() -> None:
+    _, expected = after([(0, load(8.0)), (5, load(None)), (10, load(None))])
+    assert expected.now_per_s == 8.0
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -1.0])
+def test_a_rate_that_cannot_be_is_as_if_it_had_not_been_read(wrong: float) -> None:
+    _, expected = after([(0, load(8.0)), (5, load(wrong, input_tokens=wrong, output_tokens=wrong)), (10, load(8.0))])
+    assert expected.now_per_s == pytest.approx(8.0)
+
+
+def test_a_wrong_first_rate_leaves_nothing_behind() -> None:
+    this, _ = after([(0, load(math.nan, input_tokens=math.nan)), (5, load(8.0))])
+    assert this.memory.demand is not None
+    assert (this.memory.demand.fast_per_s, this.memory.demand.input_tokens) == (8.0, 512.0)
+
+
+def test_without_readings_the_demand_stays_what_it_was() -> None:
+    _, expected = after([(0, load(8.0)), (5, None), (3600, None)])
+    assert expected.now_per_s == 8.0
+
+
+def test_a_burst_is_followed_within_a_minute() -> None:
+    _, expected = after([(0, load(8.0)), *((5.0 * i, load(40.0)) for i in range(1, 13))])
+    assert 35.0 < expected.now_per_s < 40.0
+
+
+def test_turns_of_any_length_smooth_alike() -> None:
+    _, often = after([(0, load(8.0)), *((1.0 * i, load(40.0)) for i in range(1, 61))])
+    _, seldom = after([(0, load(8.0)), *((20.0 * i, load(40.0)) for i in range(1, 4))])
+    assert often.now_per_s == pytest.approx(seldom.now_per_s)
+
+
+def test_a_lower_demand_must_last_for_the_window_before_it_counts() -> None:
+    calm = [(float(t), load(0.5)) for t in range(10, 400, 10)]
+    _, soon = after([(0, load(9.0)), *calm[:25]], scaleDownStabilizationSeconds=300)
+    _, later = after([(0, load(9.0)), *calm], scaleDownStabilizationSeconds=300)
+    assert soon.stable_per_s == 9.0
+    assert later.stable_per_s < 9.0
+
+
+def test_the_list_of_peaks_stays_short() -> None:
+    this, _ = after([(float(t), load(1.0)) for t in range(0, 4000, 7)], scaleDownStabilizationSeconds=300)
+    assert len(this.memory.peaks) <= 19
+
+
+def test_a_queue_is_worked_off_no_faster_than_a_replica_starts() -> None:
+    _, expected = after([(0, load(2.0, queued=300))], targetQueueSeconds=5)
+    assert expected.now_per_s == 2.0 + 300 / 100
+
+
+def test_a_queue_that_may_last_is_worked_off_within_its_target() -> None:
+    _, expected = after([(0, load(2.0, queued=300))], targetQueueSeconds=600)
+    assert expected.now_per_s == 2.5
+
+
+SILENCE = {
+    "nobody ever came": ([(0, load(0.0))], True),
+    "a request is running": ([(0, load(0.0, running=1)), (599, load(0.0))], False),
+    "one waits still": ([(0, load(0.0)), (700, load(0.0, queued=1))], False),
+    "quiet for long": ([(0, load(1.0)), (600, load(0.0))], True),
+    "quiet, but not for long enough": ([(0, load(1.0)), (599, load(0.0))], False),
+}
+
+
+@pytest.mark.parametrize(("steps", "idle"), SILENCE.values(), ids=SILENCE)
+def test_silence(steps: list[tuple[float, Load]], idle: bool) -> None:
+    _, expected = after(list(steps), scaleToZeroAfterSeconds=600)
+    assert expected.idle is idle
+
+
+def test_the_mean_request_is_a_guess_until_it_is_measured() -> None:
+    assert request_shape(Memory()) == FIRST_GUESS
+    this, _ = after([(0, load(1.0, input_tokens=2000.0, output_tokens=100.0))])
+    assert request_shape(this.memory).input_tokens == 2000.0
+
+
+def test_the_mean_request_moves_by_a_fifth_a_turn() -> None:
+    this, _ = after([(0, load(1.0, input_tokens=1000.0)), (5, load(1.0, input_tokens=2000.0))])
+    assert request_shape(this.memory).input_tokens == 1200.0
+
+
+def test_looking_twice_at_one_instant_changes_nothing() -> None:
+    this, first = after([(0, load(1.0)), (5, load(7.0, input_tokens=2000.0))])
+    second, memory = forecast(this, observe_demand(this, NOW_S + 5), NOW_S + 5, 100.0)
+    assert (second, memory) == (first, this.memory)
+
+
+def test_a_clock_that_steps_back_does_no_harm() -> None:
+    _, expected = after([(0, load(8.0)), (-3600, load(8.0)), (-3595, load(8.0))])
+    assert (expected.now_per_s, expected.stable_per_s) == (8.0, 8.0)
+
+
+def test_a_request_of_no_tokens_is_one_of_one_token() -> None:
+    memory = Memory(demand=Demand(at_s=0, fast_per_s=0, slow_per_s=0, input_tokens=0.2, output_tokens=0.3))
+    assert (request_shape(memory).input_tokens, request_shape(memory).output_tokens) == (1.0, 1.0)
