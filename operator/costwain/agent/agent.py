@@ -128,7 +128,7 @@ class Agent:
                 try:
                     await self._cluster.mark(mark)
                 except UNREACHABLE as error:
-                    _log.warning("pod %s: cannot be marked: %s", mark.pod, error or type(error).__name__)
+                    _log.warning("pod %s: cannot be marked: %s", mark.pod, str(error) or type(error).__name__)
 
     def _current_program(self) -> Program | None:
         """The newest program that could be read."""

@@ -77,7 +77,7 @@ class Follower:
             except UNREACHABLE as error:
                 wait_s = _RETRY_S[min(failures, len(_RETRY_S) - 1)]
                 failures += 1
-                _log.warning("%s: %s: again in %s s", self._resource.plural, error or type(error).__name__, wait_s)
+                _log.warning("%s: %s: again in %s s", self._resource.plural, str(error) or type(error).__name__, wait_s)
                 await asyncio.sleep(wait_s)
 
     async def _list(self) -> None:

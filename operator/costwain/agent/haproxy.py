@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,7 +121,7 @@ class Runtime:
             async with asyncio.timeout(self._timeout_s):
                 return await self._exchange(text)
         except (OSError, TimeoutError) as error:
-            raise HaproxyError(f"{self._path}: {text.split()[0]}: {error or type(error).__name__}") from None
+            raise HaproxyError(f"{self._path}: {text.split()[0]}: {str(error) or type(error).__name__}") from None
 
     async def _exchange(self, text: str) -> str:
         reader, writer = await asyncio.open_unix_connection(str(self._path))
@@ -129,6 +130,8 @@ class Runtime:
             answer = await reader.read()
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
         return answer.decode().strip()
 
     async def state(self) -> State:
