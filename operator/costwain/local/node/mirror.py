@@ -11,6 +11,7 @@ from costwain.adapters.kube import ApiError, Kube, Object
 from costwain.adapters.resources import Resource
 
 _log = logging.getLogger(__name__)
+_TROUBLE = (aiohttp.ClientError, TimeoutError, ValueError)  # ValueError: a line cut off by a dying server
 Change = Literal["changed", "deleted"]
 Key = tuple[str, str]  # namespace, name
 
@@ -46,8 +47,8 @@ class Mirror:
                 if not error.is_gone:
                     _log.warning("watch of %s: %s", self._resource.plural, error)
                     await asyncio.sleep(self._retry_s)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                _log.warning("watch of %s: %r", self._resource.plural, error)
+            except _TROUBLE as error:
+                _log.warning("watch of %s: %s", self._resource.plural, str(error) or repr(error))
                 await asyncio.sleep(self._retry_s)
 
     async def _list_and_watch(self) -> None:

@@ -76,7 +76,7 @@ def start(argv: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) 
 
 
 async def run_to_end(process: Process, timeout_s: float) -> int:
-    """The exit code of a helper command, such as an exec probe; raises TimeoutError after killing it."""
+    """The exit code of a command on the side, such as an exec probe; raises TimeoutError after killing it."""
     try:
         async with asyncio.timeout(timeout_s):
             return await process.exit_code()

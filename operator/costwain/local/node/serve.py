@@ -28,7 +28,7 @@ def serve(
     try:
         asyncio.run(_serve(specs, images, directory, kubeconfig, say))
     except (NodeNameTakenError, ConfigException, *API_TROUBLE) as error:
-        raise LocalError(f"process nodes: {error or repr(error)}") from None
+        raise LocalError(f"process nodes: {str(error) or repr(error)}") from None
 
 
 async def _serve(
