@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 
 import pytest
+from tests.decide.builders import NOW_S, fleet, load
 
 from costwain.decide.forecast import FIRST_GUESS, Forecast, forecast, observe_demand, request_shape
 from costwain.domain.memory import Demand, Memory
 from costwain.domain.snapshot import Fleet, Load
-from tests.decide.builders import NOW_S, fleet, load
 
 FOREVER_S = 86_400.0
 

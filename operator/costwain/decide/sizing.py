@@ -1,10 +1,11 @@
 """Sizing: the cheapest whole numbers of replicas that carry a demand, over the pools of one variant."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from costwain.decide.options import Option
+from costwain.decide.search import Bounds, Kind, cover, pack
 from costwain.domain.plan import Place
 
 MOVE_SAVES = 0.10  # a mix on other pools must be so much cheaper before running replicas are moved for it
@@ -34,67 +35,47 @@ class Want:
     hourly_micro: float = math.inf
 
 
-def replicas_for(demand_per_s: float, service_per_s: float) -> int:
-    """Replicas whose joint rate meets the demand; a fraction of one is a whole one.
-
-    Units: both requests/s. Source: conservation of work, n x service >= demand.
-    Raises ValueError if service_per_s isn't positive.
-
-    >>> replicas_for(8.0, service_per_s=2.5)
-    4
-    """
-    if service_per_s <= 0:
-        raise ValueError(f"service_per_s must be positive, found {service_per_s}")
-    return math.ceil(demand_per_s / service_per_s - 1e-9)  # 0.1 * 3 / 0.1 is 3, not 4
-
-
-def cheapest(options: Sequence[Option], want: Want, running: Mapping[Place, int], *, now: bool = False) -> Mix:
+def cheapest(options: Sequence[Option], want: Want, running: Mapping[Place, int]) -> Mix:
     """The cheapest mix that carries the demand; where none does, the one that carries most.
 
-    Exact: every count of every pool but the last is tried. Replicas that run are moved to other pools only
-    for a saving of a tenth. `now` takes what is free at once instead of what could be freed.
+    Exact in dollars; of equally cheap mixes the one with most on the pool that is cheapest a request, then by name.
+    Replicas that run are moved to other pools only for a saving of a tenth.
     """
-    limits = {o.place: o.most_now if now else o.most for o in options}
-    mixes = [_mix(options, counts, want) for counts in _counts(list(options), want, limits, want.most)]
-    within = [m for m in mixes if m.hourly_micro <= want.hourly_micro] or [_mix(options, {}, want)]
-    best = min(within, key=_preference)
-    near = [m for m in within if _only_adds(running, m.counts) or _only_adds(m.counts, running)]
+    usable = sorted((o for o in options if o.per_s > 0 and o.most > 0), key=lambda o: o.place)
+    kinds = [Kind(o.per_s, o.hourly_micro, min(o.most, want.most)) for o in usable]
+    best = cover(kinds, Bounds(want.per_s, want.least, want.most, want.hourly_micro))
+    if best is None:
+        return _mix(usable, pack(kinds, Bounds(want.per_s, want.least, want.most, want.hourly_micro)), want)
+    free = _mix(usable, best, want)
+    near = [mix for mix in (_grown(usable, want, running), _shrunk(usable, want, running)) if mix is not None]
     if not near:
-        return best
-    close = min(near, key=_preference)
-    return best if close.short or best.hourly_micro < (1 - MOVE_SAVES) * close.hourly_micro else close
+        return free
+    close = min(near, key=lambda mix: (mix.hourly_micro, mix.replicas, sorted(mix.counts.items())))
+    return free if free.hourly_micro < (1 - MOVE_SAVES) * close.hourly_micro else close
 
 
-def _preference(mix: Mix) -> tuple[bool, float, float, tuple[tuple[Place, int], ...]]:
-    """Carries all first, then fewest dollars, then most capacity; ties by name: equal worlds, equal plans."""
-    if mix.short:
-        return (True, -mix.per_s, mix.hourly_micro, tuple(sorted(mix.counts.items())))
-    return (False, mix.hourly_micro, -mix.per_s, tuple(sorted(mix.counts.items())))
+def _grown(options: Sequence[Option], want: Want, running: Mapping[Place, int]) -> Mix | None:
+    """The cheapest mix that only adds to what runs."""
+    low = [running.get(o.place, 0) for o in options]
+    if any(n > o.most for n, o in zip(low, options, strict=True)) or sum(low) != sum(running.values()):
+        return None
+    per_s = sum(o.per_s * n for o, n in zip(options, low, strict=True))
+    cost = sum(o.hourly_micro * n for o, n in zip(options, low, strict=True))
+    kinds = [Kind(o.per_s, o.hourly_micro, o.most - n) for o, n in zip(options, low, strict=True)]
+    rest = Bounds(want.per_s - per_s, want.least - sum(low), want.most - sum(low), want.hourly_micro - cost)
+    more = cover(kinds, rest)
+    return None if more is None else _mix(options, [n + m for n, m in zip(low, more, strict=True)], want)
 
 
-def _mix(options: Sequence[Option], counts: Mapping[Place, int], want: Want) -> Mix:
-    per_s = sum(o.per_s * counts.get(o.place, 0) for o in options)
-    cost = sum(o.hourly_micro * counts.get(o.place, 0) for o in options)
-    kept = {place: n for place, n in counts.items() if n}
-    short = per_s < want.per_s - 1e-9 or sum(kept.values()) < want.least
-    return Mix(kept, per_s, cost, short)
+def _shrunk(options: Sequence[Option], want: Want, running: Mapping[Place, int]) -> Mix | None:
+    """The cheapest mix that only takes from what runs."""
+    kinds = [Kind(o.per_s, o.hourly_micro, min(o.most, running.get(o.place, 0))) for o in options]
+    fewer = cover(kinds, Bounds(want.per_s, want.least, want.most, want.hourly_micro))
+    return None if fewer is None else _mix(options, fewer, want)
 
 
-def _counts(options: list[Option], want: Want, limits: Mapping[Place, int], room: int) -> Iterator[dict[Place, int]]:
-    """Candidate counts: no pool gets more than could carry the whole demand alone."""
-    if not options:
-        yield {}
-        return
-    first, rest = options[0], options[1:]
-    alone = max(replicas_for(want.per_s, first.per_s), want.least)
-    most = max(0, min(limits[first.place], room, alone))
-    if not rest:
-        yield from ({first.place: n} for n in range(most + 1))
-        return
-    for n in range(most + 1):
-        for others in _counts(rest, want, limits, room - n):
-            yield {first.place: n, **others}
-
-
-def _only_adds(low: Mapping[Place, int], high: Mapping[Place, int]) -> bool:
-    return all(high.get(place, 0) >= n for place, n in low.items())
+def _mix(options: Sequence[Option], counts: Sequence[int], want: Want) -> Mix:
+    pairs = [(o, n) for o, n in zip(options, counts, strict=True) if n]
+    per_s = sum((o.per_s * n for o, n in pairs), start=0.0)
+    short = per_s < want.per_s * (1 - 1e-6) or sum(counts) < want.least
+    return Mix({o.place: n for o, n in pairs}, per_s, sum(o.hourly_micro * n for o, n in pairs), short)
