@@ -1,5 +1,6 @@
 """The gateway's files and manifests: golden, and what they must promise whatever changes in them."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -41,7 +42,7 @@ def test_manifests_match_golden(kind, golden):
 
 
 def test_haproxy_configuration_matches_golden(golden):
-    golden("gateway-haproxy", {"haproxy.cfg": haproxy_files(SPEC.ladder, SPEC.limits)["haproxy.cfg"]})
+    golden("gateway-haproxy", haproxy_files(SPEC.ladder, SPEC.limits)["haproxy.cfg"].splitlines())
 
 
 def test_a_new_program_rolls_no_pod_and_changes_one_key():
@@ -68,7 +69,7 @@ def test_what_rolls_the_pods(differs, rolls):
 
 def test_no_placeholder_is_left_in_a_file():
     for name, text in haproxy_files(("a", "b", "c"), Limits(0.5, 1024, disclose_variant=False)).items():
-        assert "@" not in text.replace('unix@"', "").replace('"unix@', ""), name
+        assert not re.search("@[A-Z_]+@", text), name
 
 
 def test_each_variant_has_two_backends_in_ladder_order():
