@@ -4,33 +4,53 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -q
 
 .PHONY: help
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/.installed: requirements/dev.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@echo "installing the pinned dependencies into $(VENV) (about a minute and a half)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: setup
 setup: $(BIN)/.installed ## make the virtual environment with every pinned dependency
 
-.PHONY: lock
-lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)
-	UV="uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet" && \
-	$$UV pyproject.toml -o requirements/runtime.txt && \
-	$$UV --extra local --extra gateway --group dev pyproject.toml -o requirements/dev.txt
+.PHONY: demo
+demo: setup ## the whole story on this machine, no GPU, no Docker (KEEP=1 leaves it up, TRACE=path replays a trace)
+	@$(BIN)/costwain demo $(if $(KEEP),--keep) $(if $(TRACE),--trace '$(TRACE)')
+
+.PHONY: test
+test: setup ## every test: unit, then the real control plane and the real HAProxy (builds Kubernetes once)
+	@$(BIN)/costwain local build
+	$(PYTEST)
 
 .PHONY: unit
-unit: setup ## unit tests alone (< 30 s)
-	$(BIN)/pytest -q -m "not cluster and not gateway and not e2e"
+unit: setup ## unit tests alone
+	$(PYTEST) -m "not cluster and not gateway and not e2e"
 
 .PHONY: lint
-lint: setup ## ruff, mypy --strict, import-linter
-	$(BIN)/ruff check operator tests
-	$(BIN)/ruff format --check operator tests
+lint: setup ## ruff, mypy --strict and the layers
+	$(BIN)/ruff check operator tests images
+	$(BIN)/ruff format --check operator tests images
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+.PHONY: crds
+crds: setup ## write crds/ again from the pydantic types
+	$(BIN)/costwain crds --output crds
+
+.PHONY: lock
+lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)
+	@for target in "requirements/runtime.txt" "requirements/dev.txt --extra local --extra gateway --group dev"; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o $$target || exit 1; \
+	done
+
+.PHONY: clean
+clean: ## remove the virtual environment and caches of this checkout
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -40,7 +40,7 @@ def start(script: str, log: Path, cleanup: ExitStack) -> Process:
 
 def test_a_started_process_lives_until_it_is_stopped(sleeper: Process) -> None:
     assert process.is_alive(sleeper)
-    assert (process.memory_bytes(sleeper) or 0) > 10_000
+    eventually(lambda: (process.memory_bytes(sleeper) or 0) > 10_000, 5, "the shell to be loaded")
     assert process.stop(sleeper, 5) == "stopped"
     assert not process.is_alive(sleeper)
     assert process.memory_bytes(sleeper) is None

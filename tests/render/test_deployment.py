@@ -42,7 +42,6 @@ def target(**differs: Any) -> ModelTarget:
         pool=pool(),
         accelerators=1,
         replicas=2,
-        slots=96,
     )
     return replace(calm, **differs)
 
@@ -150,7 +149,6 @@ ARGS = {  # story: (what differs, argument words in a row, are they there?)
     "one accelerator needs no tensor parallelism": ({}, ["--tensor-parallel-size"], False),
     "several accelerators split the model": ({"accelerators": 4}, ["--tensor-parallel-size", "4"], True),
     "cores don't split it": ({"accelerators": 4, "pool": pool("cpu")}, ["--tensor-parallel-size"], False),
-    "the slots are vLLM's sequences": ({"slots": 7}, ["--max-num-seqs", "7"], True),
     "a revision is passed on": (
         {"variant": variant(model={"revision": "abc"})},
         ["--revision", "abc"],
@@ -168,7 +166,7 @@ ARGS = {  # story: (what differs, argument words in a row, are they there?)
     ),
     "ours come after the user's, since the last one wins": (
         {"variant": variant(args={"max-num-seqs": "5"})},
-        ["--max-num-seqs=5", "--host", "0.0.0.0", "--port", "8000", "--served-model-name", "chat", "--max-num-seqs"],
+        ["--max-num-seqs=5", "--host", "0.0.0.0", "--port", "8000", "--served-model-name", "chat"],
         True,
     ),
 }

@@ -41,10 +41,10 @@ class Ledgers:
         return {key: held.spec for key, held in self._held.items()}
 
     async def save(self, key: Key, spec: SpendLedgerSpec, epoch: int) -> None:
-        """Writes the ledger under this epoch; raises LedgerConflictError where another writer was faster or is newer."""
+        """Writes the ledger under this epoch; raises LedgerConflictError where another writer was there first."""
         held = self._held.get(key)
         if held is not None and held.spec.epoch > epoch:
-            raise LedgerConflictError(f"ledger {key[0]}/{key[1]}: written under epoch {held.spec.epoch}, this is {epoch}")
+            raise LedgerConflictError(f"ledger {'/'.join(key)}: written under epoch {held.spec.epoch}, this is {epoch}")
         manifest = _manifest(key, spec.model_copy(update={"epoch": epoch}), held)
         try:
             written = await (self._kube.create(manifest) if held is None else self._kube.replace(manifest))

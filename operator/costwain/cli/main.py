@@ -26,6 +26,7 @@ VERBS: Mapping[str, Verb] = {
     "agent": Verb("costwain.cli.agent:agent", "The gateway's sidecar, run by its pod."),
     "cost": Verb("costwain.cli.cost:cost", "What was spent, by variant and pool."),
     "crds": Verb("costwain.cli.crds:crds", "The CustomResourceDefinitions, for kubectl or for the chart."),
+    "demo": Verb("costwain.cli.demo:demo_command", "The whole story on this machine, without GPUs."),
     "get": Verb("costwain.cli.get:get", "Fleets: variants, pools, shares, queue and budget."),
     "load": Verb("costwain.cli.load:load", "Send a trace to an endpoint and account for every request."),
     "operator": Verb("costwain.cli.operator:operator", "The controller."),

@@ -134,7 +134,6 @@ def _target(fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -
         pool=pool.spec,
         accelerators=placement.accelerators,
         replicas=count,
-        slots=256,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, resident_bytes
 from costwain.domain.api import count_of
@@ -12,6 +13,7 @@ from costwain.domain.spec import Gate, Swap
 from costwain.domain.variant import PlacementSpec, Variant
 
 LOAD_BYTES_PER_S = 1.5e9  # weights from a node's disk or a near store
+ENGINE_SLOTS = 256  # max-num-seqs of vLLM where the user names none
 COMPILE_S = 60.0  # imports, graph capture and warm-up of vLLM
 
 
@@ -58,7 +60,7 @@ def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s
 
 
 def shape_for(variant: Variant) -> ModelShape | None:
-    """The variant's own shape, else that of a known model, else None."""
+    """The variant's own shape, else that of a known model, else None; raises ValueError for an impossible one."""
     own = variant.shape
     if own is None:
         return shape_of(variant.model.uri)
@@ -79,7 +81,10 @@ def _rung(fleet: Fleet, variant: Variant, pools: Mapping[str, Pool], at: tuple[R
     broken = fleet.broken.get(variant.name)
     if broken is not None:
         return Rung(variant, (), barred, (Why("InvalidEngine", f"{variant.name}: {broken}"),))
-    shape = shape_for(variant)
+    try:
+        shape = shape_for(variant)
+    except ValueError as error:
+        return Rung(variant, (), barred, (Why("InvalidShape", f"{variant.name}: {error}"),))
     if shape is None:
         sentence = f"{variant.name}: {variant.model.uri} isn't in the table of known models, give its shape"
         return Rung(variant, (), barred, (Why("UnknownModel", sentence),))
@@ -125,13 +130,19 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
     return Option(
         place=place,
         per_s=carries.requests_per_s,
-        slots=carries.concurrency,
+        slots=min(carries.concurrency, _engine_slots(variant)),
         hourly_micro=pool.hourly_micro * placement.accelerators,
         accelerators=placement.accelerators,
         most=most,
         most_now=most_now,
         start_s=(pool.spec.provisioning_seconds or 0) + resident_bytes(shape) / LOAD_BYTES_PER_S + COMPILE_S,
     )
+
+
+def _engine_slots(variant: Variant) -> int:
+    """Requests that the engine takes at once; an argument that is no number is reported elsewhere."""
+    text = variant.engine.args.get("max-num-seqs", "")
+    return max(1, int(text)) if text.isdecimal() else ENGINE_SLOTS
 
 
 def _refused(fleet: Fleet, pool: str, now_s: float) -> bool:
@@ -144,7 +155,7 @@ def _barred(swap: Swap, variant: Variant, best: Variant) -> Why | None:
         return None if variant.name == swap.variant else Why("NotChosen", f"swap.variant is {swap.variant}")
     if swap.mode == "Off":
         return None if variant.name == best.name else Why("SwapOff", "swap.mode is Off: the best variant serves")
-    if swap.min_quality is not None and float(variant.quality) < float(swap.min_quality):
+    if swap.min_quality is not None and Decimal(variant.quality) < Decimal(swap.min_quality):
         return Why("BelowMinQuality", f"quality {variant.quality} is below minQuality {swap.min_quality}")
     if swap.allowed_licenses and variant.license not in swap.allowed_licenses:
         return Why("LicenseNotAllowed", f"licence {variant.license or 'unknown'} is not in allowedLicenses")
@@ -155,9 +166,11 @@ def _gate(gate: Gate, variant: Variant, best: Variant) -> Why | None:
     score = variant.evaluations.get(gate.evaluation)
     if score is None:
         return Why("GateFailed", f"no score for {gate.evaluation}, and the gate needs one")
-    if gate.min is not None and float(score) < float(gate.min):
+    if gate.min is not None and Decimal(score) < Decimal(gate.min):
         return Why("GateFailed", f"{gate.evaluation} {score} is below {gate.min}")
     top = best.evaluations.get(gate.evaluation)
-    if gate.max_drop is not None and top is not None and float(top) - float(score) > float(gate.max_drop):
+    if gate.max_drop is not None and top is None:
+        return Why("GateFailed", f"no score of {best.name} for {gate.evaluation}, and the gate compares with it")
+    if gate.max_drop is not None and top is not None and Decimal(top) - Decimal(score) > Decimal(gate.max_drop):
         return Why("GateFailed", f"{gate.evaluation} {score} is more than {gate.max_drop} below {best.name}'s {top}")
     return None

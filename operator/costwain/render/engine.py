@@ -26,7 +26,7 @@ _STARTUP_PERIOD_S = 2
 
 @dataclass(frozen=True)
 class ModelTarget:
-    """What one Deployment is to be: a variant on a pool. `slots` is how many requests a pod serves at a time."""
+    """What one Deployment is to be: a variant on a pool."""
 
     namespace: str
     fleet: str
@@ -37,7 +37,6 @@ class ModelTarget:
     pool: AcceleratorPoolSpec
     accelerators: int
     replicas: int
-    slots: int
 
     @property
     def vendor(self) -> Vendor:
@@ -98,7 +97,6 @@ def _args(target: ModelTarget) -> list[str]:
         argv += ["--revision", model.revision]
     if target.accelerators > 1 and is_device(target.resource):
         argv += ["--tensor-parallel-size", str(target.accelerators)]
-    argv += ["--max-num-seqs", str(target.slots)]
     return [*argv, "--shutdown-timeout", str(engine.shutdown_timeout_seconds)]
 
 

@@ -1,0 +1,48 @@
+"""`costwain demo`: the whole story on this machine."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from costwain.local import cluster, demo, demo_fleet
+from costwain.local.errors import LocalError
+from costwain.sim.arrival import Arrival, TraceError
+from costwain.sim.trace import read_trace
+
+NAME = "demo"
+MOST_S = 9000.0  # a longer trace is cut: the demo is minutes, not days
+
+
+@click.command(name="demo")
+@click.option("--keep", is_flag=True, help="Leave everything running, and say how kubectl reaches it.")
+@click.option("--trace", help="Replay this trace instead of the seeded one.")
+@click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Folder of its state.")
+def demo_command(keep: bool, trace: str | None, directory: Path | None) -> None:
+    """Run a fleet on a real control plane: from zero, over two vendors, through a budget and back.
+
+    Exit code 0 only if no request was lost and the budget held.
+    """
+    try:
+        arrivals = _arrivals(trace)
+        running, clock = demo.start(NAME, directory, click.echo)
+        try:
+            ended = asyncio.run(demo.play(running, clock, arrivals, click.echo))
+        finally:
+            if keep:
+                click.echo(f"export KUBECONFIG={running.kubeconfig}    # `costwain local down --name {NAME}` ends it")
+            else:
+                cluster.down(NAME, directory, lambda _: None)
+    except TraceError as error:
+        raise click.UsageError(str(error)) from None
+    except LocalError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("\n".join(demo.table(ended)))
+    sys.exit(0 if ended.good else 1)
+
+
+def _arrivals(trace: str | None) -> list[Arrival]:
+    if trace is None:
+        return demo_fleet.seeded_trace()
+    return [arrival for arrival in read_trace(trace) if arrival.t_s <= MOST_S]

@@ -1,0 +1,218 @@
+"""The demo: a real control plane, the operator, HAProxy and stub pods on this machine, and a load through them."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from costwain.adapters.clock import Clock
+from costwain.adapters.kube import ApiError, Kube
+from costwain.adapters.resources import CRDS, EVENTS, MODEL_DEPLOYMENTS, PODS, SPEND_LEDGERS
+from costwain.domain import names
+from costwain.domain.ledger import SpendLedgerSpec
+from costwain.domain.money import dollars, micro_of
+from costwain.local import cluster, demo_fleet
+from costwain.local.errors import LocalError
+from costwain.local.load import Load
+from costwain.local.load_report import LoadResult, duration
+from costwain.local.load_request import Pace, Target
+from costwain.local.store import Task
+from costwain.render.crd import KINDS, crd
+from costwain.sim.arrival import Arrival
+
+FLEET, NAMESPACE, SYSTEM = "chat", "default", "costwain-system"
+FACTOR = 40.0  # a budget's hour passes in a minute and a half
+WINDOW_S = 3600.0
+READY_S = 60.0
+IDLE_S = 60.0  # wall: until the fleet has gone to zero after the last request
+SWAPS = ("SteppedDown", "SteppedUp", "BudgetExhausted", "BudgetFloor")
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Budget:
+    """What was spent by window, as the status said it last, against the limit; micro-dollars."""
+
+    spent: dict[str, int] = field(default_factory=dict)
+    limit_micro: int = 0
+
+    def note(self, cost: dict[str, Any]) -> None:
+        if cost.get("periodStart") and cost.get("spent"):
+            self.spent[cost["periodStart"]] = micro_of(cost["spent"])
+            self.limit_micro = micro_of(cost["limit"])
+
+    @property
+    def held(self) -> bool:
+        return all(spent <= self.limit_micro for spent in self.spent.values())
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the demo came to."""
+
+    load: LoadResult
+    budget: Budget
+    spent_micro: int
+    without_swap_micro: int
+    swaps: tuple[str, ...]
+
+    @property
+    def good(self) -> bool:
+        return self.load.summary().lost == 0 and self.budget.held
+
+
+def start(name: str, directory: Path | None, say: Say) -> tuple[cluster.Cluster, Clock]:
+    """A control plane with the operator and one process node a pool, all of them the cluster's tasks."""
+    running = cluster.up(name, directory, say)
+    clock = _clock(time.time())
+    env = {"KUBECONFIG": str(running.kubeconfig), **clock.to_env()}
+    for pool, capacity in demo_fleet.node_capacity().items():
+        amounts = [f"--capacity={resource}={n}" for resource, n in capacity.items()]
+        label = f"--label={names.GROUP}/pool={pool}"
+        argv = ["node", f"--name={pool}-node", label, *amounts, f"--dir={running.dir / f'node-{pool}'}"]
+        running.start(Task(f"node-{pool}", [sys.executable, "-m", "costwain.cli.main", "local", *argv], env=env))
+    asyncio.run(_install(running.kubeconfig))
+    speed = {"COSTWAIN_TURN_SECONDS": "0.5", "COSTWAIN_STATUS_SECONDS": "1", "COSTWAIN_IMAGE": "costwain/operator:demo"}
+    running.start(Task("operator", [sys.executable, "-m", "costwain.cli.main", "operator"], env={**env, **speed}))
+    return running, clock
+
+
+async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say: Say) -> Ended:
+    """Sends the trace through the gateway and tells what happens; raises LocalError where the gateway doesn't come."""
+    async with await Kube.connect(str(running.kubeconfig)) as kube:
+        url = await _gateway_url(kube)
+        start_s = clock.now_s()
+        say(f"the gateway is up at {url}; one hour of the fleet passes in {WINDOW_S / FACTOR:.0f} s")
+        load, budget = Load(Target(url, FLEET, stream_share=0.3, timeout_s=WINDOW_S), Pace(FACTOR)), Budget()
+        watching = asyncio.create_task(_tell(kube, clock, load, budget, say))
+        try:
+            result = await load.run(trace)
+            await _until_zero(kube)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        spent_micro, swaps = await _spent(kube, start_s, clock.now_s()), await _swaps(kube)
+        return Ended(result, budget, spent_micro, demo_fleet.without_swap_micro(trace, start_s), swaps)
+
+
+def table(ended: Ended) -> list[str]:
+    """The table at the end."""
+    summary = ended.load.summary()
+    first = summary.ttft_s
+    times = (
+        "none" if first.p50 is None or first.p99 is None else f"p50 {duration(first.p50)}, p99 {duration(first.p99)}"
+    )
+    hours = ", ".join(f"{dollars(n)}" for _, n in sorted(ended.budget.spent.items()))
+    rows = [
+        ("requests", str(summary.requests)),
+        ("lost", f"{summary.lost} {summary.lost_by_cause or ''}".strip()),
+        ("answered by", ", ".join(f"{v} {n}" for v, n in sorted(summary.by_variant.items()))),
+        ("first token", times),
+        ("spent", f"{dollars(ended.spent_micro)}; by hour {hours} of {dollars(ended.budget.limit_micro)} each"),
+        (
+            "without swap",
+            f"{dollars(ended.without_swap_micro)} (simulated: same decisions, same trace, best variant alone)",
+        ),
+        *(("swap", sentence) for sentence in ended.swaps),
+    ]
+    return [f"  {name:<14}{value}" for name, value in rows]
+
+
+def _clock(wall_s: float) -> Clock:
+    """A clock by which the fleet's hour begins now, so that the story meets a whole budget window."""
+    begins_s = (wall_s // WINDOW_S + 1) * WINDOW_S
+    return Clock(FACTOR, wall_s - (begins_s - wall_s) / (FACTOR - 1))
+
+
+async def _install(kubeconfig: Path) -> None:
+    """CRDs, the operator's namespace, pools and fleet."""
+    async with await Kube.connect(str(kubeconfig)) as kube:
+        for kind in KINDS:
+            await kube.apply(crd(kind))
+        for kind in KINDS:
+            await _within(READY_S, f"CRD {kind.crd_name} to be served", partial(_established, kube, kind.crd_name))
+        await kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
+        for manifest in demo_fleet.manifests():
+            await kube.apply(manifest)
+
+
+async def _established(kube: Kube, name: str) -> bool:
+    found = await kube.get(CRDS, name) or {}
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+
+
+async def _gateway_url(kube: Kube) -> str:
+    async def ready() -> str:
+        pods, _ = await kube.list(PODS, NAMESPACE, f"{names.FLEET}={FLEET},{names.ROLE}={names.ROLE_GATEWAY}")
+        for pod in pods:
+            conditions = {c["type"]: c["status"] for c in pod.get("status", {}).get("conditions", [])}
+            if conditions.get("Ready") == "True":
+                return f"http://{pod['status']['podIP']}:{names.GATEWAY_PORT}"
+        return ""
+
+    return str(await _within(READY_S, "the gateway to be ready", ready))
+
+
+async def _until_zero(kube: Kube) -> None:
+    async def gone() -> bool:
+        pods, _ = await kube.list(PODS, NAMESPACE, f"{names.FLEET}={FLEET},{names.ROLE}={names.ROLE_MODEL}")
+        return not pods
+
+    await _within(IDLE_S, "the fleet to go to zero", gone)
+
+
+async def _within(limit_s: float, what: str, ask: Callable[[], Any]) -> Any:
+    """Asks until the answer is true; raises LocalError after `limit_s` wall seconds."""
+    ends_s = time.monotonic() + limit_s
+    while time.monotonic() < ends_s:
+        try:
+            if answer := await ask():
+                return answer
+        except ApiError:
+            pass  # asked too early; the deadline counts
+        await asyncio.sleep(0.2)
+    raise LocalError(f"waited {limit_s:.0f} s for {what}; the logs of the operator and the nodes say why")
+
+
+async def _tell(kube: Kube, clock: Clock, load: Load, budget: Budget, say: Say) -> None:
+    """One line whenever the picture changes, and at least every ten seconds."""
+    shown, shown_at_s = "", 0.0
+    while True:
+        fleet = await kube.get(MODEL_DEPLOYMENTS, FLEET, NAMESPACE) or {}
+        status = fleet.get("status", {})
+        budget.note(status.get("cost", {}))
+        picture = _picture(status)
+        if picture != shown or time.monotonic() - shown_at_s > 10:
+            say(f"{time.strftime('%H:%M:%S', time.gmtime(clock.now_s()))}  {picture}  {_numbers(status, load)}")
+            shown, shown_at_s = picture, time.monotonic()
+        await asyncio.sleep(0.5)
+
+
+def _picture(status: dict[str, Any]) -> str:
+    shares = [f"{v['name']} {v['sharePercent']} %" for v in status.get("variants", []) if v.get("sharePercent")]
+    pods = [f"{p['variant']}@{p['pool']} {p['readyReplicas']}/{p['replicas']}" for p in status.get("placements", [])]
+    return f"{' + '.join(shares) or '-':<34}{' '.join(pods) or 'no replica':<52}"
+
+
+def _numbers(status: dict[str, Any], load: Load) -> str:
+    cost, queue = status.get("cost", {}), status.get("queue", {})
+    money = f"${cost.get('hourly', '?')}/h  ${cost.get('spent', '?')} of ${cost.get('limit', '?')}"
+    sent = f"sent {load.counters.sent} done {load.counters.done} lost {load.counters.lost}"
+    return f"queue {queue.get('waiting', '?')}  {money}  {sent}"
+
+
+async def _spent(kube: Kube, start_s: float, end_s: float) -> int:
+    ledger = await kube.get(SPEND_LEDGERS, FLEET, NAMESPACE)
+    return 0 if ledger is None else SpendLedgerSpec.model_validate(ledger["spec"]).spent_micro(start_s, end_s)
+
+
+async def _swaps(kube: Kube) -> tuple[str, ...]:
+    events, _ = await kube.list(EVENTS, NAMESPACE)
+    told = [e for e in events if e.get("reason") in SWAPS]
+    return tuple(f"{e['reason']}: {e['note']}" for e in sorted(told, key=lambda e: e["eventTime"]))
