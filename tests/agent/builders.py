@@ -34,11 +34,12 @@ def state(
     ladder: tuple[str, ...] = ("full", "small"),
 ) -> State:
     """HAProxy with the given servers, named "full/a"; its program is told and its gates stand right for `program()`."""
-    backends, rows = {}, {}
+    backends, rows = {"endless": Counters("UP", sessions=4, responses=NO_RESPONSES)}, {}
     for variant in ladder:
         for kind in (SERVING, WAITING):
             name = backend(kind, variant)
-            backends[name] = Counters("UP", queued=(queued or {}).get(name, 0), responses=NO_RESPONSES)
+            waiting = (queued or {}).get(name, 0)
+            backends[name] = Counters("UP", queued=waiting, sessions=waiting + 1, responses=NO_RESPONSES)
             rows[name, "hold"] = Counters("no check", limit=1, sessions=1, total=1, responses=NO_RESPONSES)
             gate = "no check" if name in gates_open else "MAINT"
             rows[name, "again"] = Counters(gate, responses=NO_RESPONSES)

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.agent.builders import state
 
 from costwain.agent.haproxy import Counters, HaproxyError, Runtime, parse_map, parse_map_id, parse_stats
 
@@ -33,6 +34,11 @@ def test_stats_become_backends_and_servers():
     row = servers["variant.full", "spot:a"]
     assert (row.address, row.limit, row.sessions, row.total) == ("127.0.0.1:8000", 8, 2, 7)
     assert row.responses == {"1xx": 0, "2xx": 6, "3xx": 0, "4xx": 0, "5xx": 0}
+
+
+def test_a_gateway_that_only_holds_its_own_requests_is_not_busy():
+    assert state().busy == 0
+    assert state(queued={"variant.full": 3, "waiting.small": 1}).busy == 4
 
 
 STATUS = {  # status: (is up, in maintenance)

@@ -55,7 +55,8 @@ def gateway(folder: Path, haproxy_binary: Path) -> Start:
 @asynccontextmanager
 async def running(world: World) -> AsyncIterator[None]:
     """The agent's loop in this event loop."""
-    task = asyncio.create_task(world.agent().run())
+    world.running_agent = world.agent()
+    task = asyncio.create_task(world.running_agent.run())
     try:
         yield
     finally:

@@ -114,6 +114,7 @@ class World:
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=lambda: next(_worlds))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    running_agent: Agent | None = None
     _addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
     _haproxy: subprocess.Popen[bytes] | None = None
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from costwain.render.haproxy import AGAIN, HOLD, PROGRAM_MAP, SERVING, backend
+from costwain.render.haproxy import AGAIN, HOLD, PROGRAM_MAP, SERVING, WAITING, backend
 
 RESPONSE_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
@@ -60,9 +60,8 @@ class State:
     @property
     def busy(self) -> int:
         """Requests that wait or are being answered; the hold requests aside."""
-        return sum(row.sessions for row in self.backends.values()) - sum(
-            row.sessions for (_, name), row in self.servers.items() if name == HOLD
-        )
+        queues = [backend(kind, variant) for kind in (SERVING, WAITING) for variant in self.ladder]
+        return sum(self.backends[name].sessions - self.servers[name, HOLD].sessions for name in queues)
 
 
 def parse_stats(text: str) -> tuple[dict[str, Counters], dict[tuple[str, str], Counters]]:
