@@ -1,0 +1,90 @@
+"""The whole thing on real parts: control plane, operator, HAProxy, process nodes with stub pods, two budget hours."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costwain.adapters.kube import Kube
+from costwain.adapters.resources import SPEND_LEDGERS
+from costwain.domain import names
+from costwain.domain.ledger import SpendLedgerSpec
+from costwain.domain.money import micro_of
+from costwain.local import cluster, demo, demo_fleet
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterator[tuple[cluster.Cluster, demo.Ended]]:
+    folder = tmp_path_factory.mktemp("first") / "c"
+    running, clock = demo.start("first-light", folder, told.append)
+    try:
+        yield running, asyncio.run(demo.play(running, clock, demo_fleet.seeded_trace(), told.append))
+    finally:
+        cluster.down("first-light", folder, told.append)
+
+
+def test_nothing_is_lost_from_zero_through_two_swaps_and_back_to_zero(played: Any) -> None:
+    _, ended = played
+    summary = ended.load.summary()
+    assert summary.requests >= 2000
+    assert (summary.lost, summary.lost_by_cause) == (0, {})
+
+
+def test_both_vendors_serve_since_the_cheaper_pool_is_too_small(played: Any, told: list[str]) -> None:
+    assert any("qwen3-32b@mi300x" in line and "qwen3-32b@h100" in line for line in told)
+
+
+def test_no_hour_spends_more_than_its_budget(played: Any) -> None:
+    _, ended = played
+    assert len(ended.budget.spent) >= 2
+    assert ended.budget.held
+
+
+def test_the_budget_binds_and_the_swaps_say_why(played: Any) -> None:
+    _, ended = played
+    kinds = [swap.split(":")[0] for swap in ended.swaps]
+    assert kinds[:2] == ["SteppedDown", "SteppedUp"]
+    assert ended.swaps[0].startswith("SteppedDown: qwen3-32b needs $")
+    assert ended.swaps[0].endswith("qwen3-8b serves for $1.99/h")
+    assert set(ended.load.summary().by_variant) == {"qwen3-32b", "qwen3-8b"}  # minQuality bars qwen3-4b
+
+
+def test_the_ledger_is_the_sum_over_pod_lifetimes_that_the_nodes_wrote_down(played: Any) -> None:
+    running, _ = played
+    prices = {
+        m["metadata"]["name"]: micro_of(m["spec"]["price"]["amount"])
+        for m in demo_fleet.manifests()
+        if m["kind"] == "AcceleratorPool"
+    }
+    lives: dict[str, Any] = {}
+    for record in Path(running.dir).glob("node-*/pods.jsonl"):
+        for line in record.read_text(encoding="utf-8").splitlines():
+            life = json.loads(line)
+            lives[life["uid"]] = life
+    independent_micro = sum(
+        (life["gone_s"] - life["bound_s"]) * demo.FACTOR * prices[life["labels"][names.POOL]] / 3600
+        for life in lives.values()
+        if life["labels"][names.ROLE] == names.ROLE_MODEL
+    )
+    ledger = asyncio.run(_ledger(running))
+    metered_micro = ledger.spent_micro(0.0, 1e12)
+    assert ledger.open == []
+    # Fleet time runs 40 times faster, and with it every millisecond by which a watch is late.
+    assert metered_micro == pytest.approx(independent_micro, rel=2e-3)
+
+
+async def _ledger(running: cluster.Cluster) -> SpendLedgerSpec:
+    async with await Kube.connect(str(running.kubeconfig)) as kube:
+        found = await kube.get(SPEND_LEDGERS, demo.FLEET, demo.NAMESPACE)
+    assert found is not None
+    return SpendLedgerSpec.model_validate(found["spec"])

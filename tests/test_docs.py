@@ -1,0 +1,26 @@
+"""Documentation that can't rot: what users can name is named in it."""
+
+import re
+from pathlib import Path
+
+from costwain.cli.main import VERBS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_verb_is_in_the_readme() -> None:
+    assert [verb for verb in VERBS if f"`{verb}`" not in README] == []
+
+
+def test_every_make_target_that_the_docs_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set()
+    for page in ROOT.glob("*.md"):
+        named |= set(re.findall(r"`make ([a-z][a-z-]*)", page.read_text(encoding="utf-8")))
+    assert named <= targets
+
+
+def test_no_lock_file_names_an_address_to_download_from() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        assert not re.search(r"https?://|--index-url|--find-links", lock.read_text(encoding="utf-8"))
