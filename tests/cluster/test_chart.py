@@ -1,0 +1,248 @@
+"""The chart on the real API server: it applies, and its ServiceAccount can do what it must and no more."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import helm_python as helm
+import pytest
+import yaml
+from tests.support import eventually_async
+
+from costwain.adapters.kube import ApiError, Kube, Object
+from costwain.adapters.resources import CONFIG_MAPS, LEASES, PODS, SERVICE_ACCOUNTS, SPEND_LEDGERS, Resource
+from costwain.domain import names
+from costwain.local.cluster import Cluster
+from costwain.render.gateway import GatewaySpec, gateway_manifests
+
+pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
+
+CHART = Path(__file__).parents[2] / "charts" / "costwain"
+LEASE = "coordination.k8s.io/leases"
+ROLES = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+
+
+@dataclass(frozen=True)
+class Release:
+    """A rendered chart, applied."""
+
+    namespace: str
+    account: str
+    manifests: tuple[Object, ...]
+
+    @property
+    def user(self) -> str:
+        return f"system:serviceaccount:{self.namespace}:{self.account}"
+
+
+def path_of(manifest: Object) -> str:
+    """The URL of any built-in object, whose plural is its kind with an s or, for a policy, ies."""
+    kind = manifest["kind"].lower()
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    namespace = manifest["metadata"].get("namespace")
+    resource = Resource(manifest["apiVersion"], manifest["kind"], plural, namespaced=namespace is not None)
+    return resource.path(namespace, manifest["metadata"]["name"])
+
+
+@pytest.fixture
+async def release(kube: Kube, namespace: str) -> AsyncIterator[Release]:
+    """The chart with all that is optional (but what needs other CRDs), under a name of its own; gone afterwards."""
+    name = f"r{secrets.token_hex(4)}"
+    with helm.Chart.load(CHART) as chart:
+        files = chart.render({"networkPolicy": {"enabled": True}}, name=name, namespace=namespace)
+    texts = [text for path, text in sorted(files.items()) if not path.endswith("NOTES.txt")]
+    manifests = tuple(value for text in texts for value in yaml.safe_load_all(text) if value)
+    query = {"fieldManager": "helm", "force": "true", "fieldValidation": "Strict"}
+    for manifest in manifests:
+        await kube.request("PATCH", path_of(manifest), manifest, query, "application/apply-patch+yaml")
+    made = Release(namespace, f"{name}-costwain", manifests)
+    await eventually_async(
+        partial(in_force, kube, made), 30, "the authorizer knows the roles, and our kinds are served"
+    )
+    yield made
+    for manifest in manifests:
+        if manifest["kind"].startswith("ClusterRole"):
+            await kube.request("DELETE", path_of(manifest))
+
+
+async def in_force(kube: Kube, release: Release) -> bool:
+    """The authorizer and the endpoints follow what is stored by some milliseconds."""
+    try:
+        await kube.list(SPEND_LEDGERS)
+    except ApiError as error:
+        if error.is_not_found:
+            return False
+        raise
+    by_cluster_role = await allowed(kube, release.user, "list", "/nodes")
+    return by_cluster_role and await allowed(kube, release.user, "create", LEASE, release.namespace)
+
+
+async def allowed(kube: Kube, user: str, verb: str, what: str, namespace: str = "", name: str = "") -> bool:
+    """What the API server's own authorizer says; `what` is group/resource[/subresource]."""
+    group, resource, *sub = what.split("/")
+    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": "".join(sub)}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": {**attributes, "namespace": namespace, "name": name}},
+    }
+    answer = await kube.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
+
+
+READ = "get list watch"
+MAY = {
+    "see fleets, pools and budgets": (READ, f"{names.GROUP}/modeldeployments {names.GROUP}/acceleratorpools"),
+    "see shared budgets": (READ, f"{names.GROUP}/inferencebudgets"),
+    "write their status": ("patch", f"{names.GROUP}/modeldeployments/status {names.GROUP}/acceleratorpools/status"),
+    "own what it makes for a fleet": ("update", f"{names.GROUP}/modeldeployments/finalizers"),
+    "keep the ledgers": (f"{READ} create update patch delete", f"{names.GROUP}/spendledgers"),
+    "see nodes": (READ, "/nodes"),
+    "mark pods": (f"{READ} patch", "/pods"),
+    "run pods": (f"{READ} create patch delete", "apps/deployments"),
+    "write the gateway's objects": ("create patch", "/services /configmaps /serviceaccounts"),
+    "give the agent its rights": (
+        "create patch",
+        "rbac.authorization.k8s.io/roles rbac.authorization.k8s.io/rolebindings",
+    ),
+    "tell what it did": ("create patch", "events.k8s.io/events"),
+}
+MAY_NOT = {
+    "read a Secret": ("get list watch", "/secrets"),
+    "change what users wish": ("create update patch delete", f"{names.GROUP}/modeldeployments"),
+    "set its own prices": ("create update patch delete", f"{names.GROUP}/acceleratorpools"),
+    "raise a shared budget": ("create update patch delete", f"{names.GROUP}/inferencebudgets"),
+    "run commands in pods": ("create get", "/pods/exec /pods/attach /pods/portforward"),
+    "read logs": ("get", "/pods/log"),
+    "make or delete pods by hand": ("create delete", "/pods"),
+    "change nodes": ("update patch delete", "/nodes /nodes/status"),
+    "change cluster roles": ("create update patch bind escalate", "rbac.authorization.k8s.io/clusterroles"),
+    "step beyond its own rights": ("bind escalate", "rbac.authorization.k8s.io/roles"),
+    "act as somebody else": ("impersonate", "/users /groups /serviceaccounts"),
+    "get tokens": ("create", "/serviceaccounts/token"),
+    "make other workloads": ("create", "apps/daemonsets apps/statefulsets batch/jobs"),
+    "change the API": ("create update patch", "apiextensions.k8s.io/customresourcedefinitions"),
+    "make namespaces": ("create delete", "/namespaces"),
+}
+
+
+async def test_operator_may_do_exactly_this(kube: Kube, release: Release) -> None:
+    wrong = []
+    for table, want in ((MAY, True), (MAY_NOT, False)):
+        for story, (verbs, resources) in table.items():
+            for verb, what in ((v, w) for v in verbs.split() for w in resources.split()):
+                if await allowed(kube, release.user, verb, what, namespace="elsewhere") is not want:
+                    wrong.append(f"{story}: {verb} {what} should {'' if want else 'not '}be allowed")
+    assert wrong == []
+
+
+async def test_operator_may_take_its_own_lease_and_no_other(kube: Kube, release: Release) -> None:
+    user, here = release.user, release.namespace
+    for verb in ("get", "update"):
+        assert await allowed(kube, user, verb, LEASE, here, "costwain-operator")
+        assert not await allowed(kube, user, verb, LEASE, here, "another")
+        assert not await allowed(kube, user, verb, LEASE, "kube-node-lease", "costwain-operator")
+    assert await allowed(kube, user, "create", LEASE, here)
+    assert not await allowed(kube, user, "create", LEASE, "kube-system")
+
+
+@pytest.fixture
+async def as_operator(kube: Kube, control_plane: Cluster, release: Release, tmp_path: Path) -> AsyncIterator[Kube]:
+    """A client with the operator's own token, as its pod would have it."""
+    path = SERVICE_ACCOUNTS.path(release.namespace, release.account, "token")
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
+    token = (await kube.request("POST", path, request))["status"]["token"]
+    config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
+    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+    kubeconfig = tmp_path / "operator.kubeconfig"
+    kubeconfig.write_text(json.dumps(config), encoding="utf-8")
+    async with await Kube.connect(str(kubeconfig)) as client:
+        yield client
+
+
+def gateway(namespace: str, rules: list[dict[str, Any]] | None = None) -> list[Object]:
+    """What the operator makes for a fleet's gateway; `rules` other than the agent's own are put into its Role."""
+    one = {"replicas": 1, "max_queued_requests": 10, "queue_timeout_s": 10, "max_request_bytes": 1024}
+    images = {"haproxy_image": "haproxy", "operator_image": "costwain/operator"}
+    spec = GatewaySpec("chat", namespace, "some-uid", "chat", ("full",), **one, **images)  # type: ignore[arg-type]
+    manifests = gateway_manifests(spec, "{}")
+    for manifest in manifests:
+        manifest["metadata"].pop("ownerReferences")  # the fleet itself isn't there
+        if rules and manifest["kind"] == "Role":
+            manifest["rules"] = rules
+    return manifests
+
+
+async def test_operator_makes_a_gateway_and_gives_its_agent_rights(
+    kube: Kube, as_operator: Kube, release: Release
+) -> None:
+    for manifest in gateway(release.namespace):
+        await as_operator.apply(manifest)
+    agent = f"system:serviceaccount:{release.namespace}:chat-gateway"
+
+    async def agent_may() -> bool:
+        return await allowed(kube, agent, "patch", "/pods/status", release.namespace)
+
+    await eventually_async(agent_may, 10, "the agent has its rights")
+    assert not await allowed(kube, agent, "get", "/secrets", release.namespace)
+    assert not await allowed(kube, agent, "patch", "/pods", "elsewhere")
+    assert await kube.get(CONFIG_MAPS, "chat-gateway", release.namespace)
+
+
+async def test_operator_can_not_give_what_it_does_not_have(as_operator: Kube, release: Release) -> None:
+    secrets_rule = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]
+    (role,) = (m for m in gateway(release.namespace, secrets_rule) if m["kind"] == "Role")
+    with pytest.raises(ApiError, match="attempting to grant RBAC permissions not currently held") as caught:
+        await as_operator.apply(role)
+    assert caught.value.status == 403
+
+
+async def test_operator_lists_with_its_own_token_but_not_secrets(as_operator: Kube, release: Release) -> None:
+    for resource in (PODS, SPEND_LEDGERS):
+        assert (await as_operator.list(resource))[1]
+    assert await as_operator.get(LEASES, "costwain-operator", release.namespace) is None
+    with pytest.raises(ApiError, match="secrets is forbidden"):
+        await as_operator.request("GET", "/api/v1/secrets")
+
+
+PEOPLE = {
+    "an editor makes fleets": ("edit", "create", "modeldeployments", True),
+    "an editor scales fleets": ("edit", "patch", "modeldeployments/scale", True),
+    "an editor doesn't rewrite history": ("edit", "update", "spendledgers", False),
+    "an editor doesn't set prices": ("edit", "patch", "acceleratorpools", False),
+    "a viewer sees what was spent": ("view", "get", "spendledgers", True),
+    "a viewer makes nothing": ("view", "create", "modeldeployments", False),
+    "a namespace's admin makes fleets": ("admin", "delete", "modeldeployments", True),
+}
+
+
+@pytest.mark.parametrize(("role", "verb", "resource", "want"), PEOPLE.values(), ids=PEOPLE)
+async def test_people_with_the_clusters_own_roles(
+    kube: Kube, release: Release, role: str, verb: str, resource: str, want: bool
+) -> None:
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": f"jane-{role}", "namespace": release.namespace},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": f"jane-{release.namespace}"}],
+    }
+    await kube.create(binding)
+    user, here = f"jane-{release.namespace}", release.namespace
+
+    async def sees_fleets() -> bool:
+        return await allowed(kube, user, "get", f"{names.GROUP}/modeldeployments", here)
+
+    await eventually_async(sees_fleets, 15, f"role {role} holds our rules")
+    assert await allowed(kube, user, verb, f"{names.GROUP}/{resource}", here) is want
+
+
+async def test_everything_is_stored_as_rendered(kube: Kube, release: Release) -> None:
+    assert {manifest["kind"] for manifest in release.manifests} >= {"Deployment", "NetworkPolicy", *ROLES}
+    for manifest in release.manifests:
+        stored = await kube.request("GET", path_of(manifest))
+        assert stored["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm"
