@@ -1,0 +1,135 @@
+"""Status as kubectl, kstatus and Helm read it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from costwain.domain.memory import Memory
+from costwain.domain.plan import FleetPlan, Money, Why
+from costwain.domain.snapshot import Fleet, Load, Replica, State
+from costwain.domain.spec import ModelDeploymentSpec
+from costwain.render.status import Seen, conditions, status
+
+SPEC = ModelDeploymentSpec.model_validate(
+    {
+        "variants": [
+            {"name": n, "model": {"uri": "hf://Qwen/Qwen3-8B"}, "quality": q, "placements": [{"pool": "h100"}]}
+            for n, q in (("full", "70"), ("small", "60"))
+        ]
+    }
+)
+SEEN = Seen(gateway_ready=True, hourly_micro={}, before={}, now_s=0.0, wall_s=0.0)
+
+
+def replica(state: State, variant: str = "full") -> Replica:
+    return Replica(f"{variant}-{state.value}", f"{variant}-{state.value}", variant, "h100", state, 0.0)
+
+
+def fleet(*replicas: Replica) -> Fleet:
+    return Fleet("default", "chat", "u", 3, SPEC, load=Load(1.0, {"full": 2}, {"full": 5}), replicas=replicas)
+
+
+def plan(**differs: Any) -> FleetPlan:
+    calm: dict[str, Any] = {
+        "target": "full",
+        "replicas": {("full", "h100"): 1},
+        "shares": {"full": 100},
+        "slots": {},
+        "memory": Memory(),
+        "money": Money(hourly_micro=0),
+        "reasons": (Why("Serves", "full serves"),),
+    }
+    return FleetPlan("default", "chat", **{**calm, **differs})
+
+
+READY = replica(State.READY)
+EXHAUSTED = Why("BudgetExhausted", "$0.00 is left in this period: nothing runs until the next one")
+CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
+    "a ready replica serves": (fleet(READY), plan(), SEEN, "Ready", ("True", "Serving")),
+    "idle at zero is ready, the gateway holds": (
+        fleet(),
+        plan(replicas={}, reasons=(Why("Idle", "idle"),)),
+        SEEN,
+        "Ready",
+        ("True", "ScaledToZero"),
+    ),
+    "starting is not ready": (fleet(replica(State.STARTING)), plan(), SEEN, "Ready", ("False", "Starting")),
+    "without a gateway nothing is ready": (
+        fleet(READY),
+        plan(),
+        replace(SEEN, gateway_ready=False),
+        "Ready",
+        ("False", "GatewayNotReady"),
+    ),
+    "out of money says so": (
+        fleet(),
+        plan(replicas={}, reasons=(Why("Serves", "x"), EXHAUSTED)),
+        SEEN,
+        "Ready",
+        ("False", "BudgetExhausted"),
+    ),
+    "settled is not reconciling": (fleet(READY), plan(), SEEN, "Reconciling", ("False", "Settled")),
+    "a moving share reconciles": (
+        fleet(READY, replica(State.READY, "small")),
+        plan(shares={"full": 50, "small": 50}, replicas={("full", "h100"): 1, ("small", "h100"): 1}),
+        SEEN,
+        "Reconciling",
+        ("True", "Changing"),
+    ),
+    "what only the user can mend stalls": (
+        fleet(),
+        plan(problems=(Why("UnknownPool", "full: there is no AcceleratorPool 'h900'"),)),
+        SEEN,
+        "Stalled",
+        ("True", "UnknownPool"),
+    ),
+    "waiting for accelerators never stalls": (
+        fleet(),
+        plan(reasons=(Why("AcceleratorsShort", "short"),)),
+        SEEN,
+        "Stalled",
+        ("False", "NoProblem"),
+    ),
+    "overspent is not within budget": (
+        fleet(READY),
+        plan(money=Money(0, 0.0, 3600.0, 5_000_000, 0, 4_000_000, 5_000_000, 0)),
+        SEEN,
+        "WithinBudget",
+        ("False", "Overspent"),
+    ),
+    "a cheaper variant degrades": (
+        fleet(READY),
+        plan(shares={"small": 100}),
+        SEEN,
+        "Degraded",
+        ("True", "BelowBest"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("given", "decided", "seen", "kind", "want"), CASES.values(), ids=CASES)
+def test_conditions(given: Fleet, decided: FleetPlan, seen: Seen, kind: str, want: tuple[str, str]) -> None:
+    found = next(c for c in conditions(given, decided, seen) if c["type"] == kind)
+    assert (found["status"], found["reason"]) == want
+    assert found["observedGeneration"] == 3
+
+
+def test_the_transition_time_moves_only_with_the_status() -> None:
+    before = {"conditions": conditions(fleet(READY), plan(), SEEN)}
+    later = conditions(fleet(), plan(), replace(SEEN, before=before, wall_s=60.0))
+    times = {c["type"]: c["lastTransitionTime"] for c in later}
+    assert times["Ready"] == "1970-01-01T00:01:00Z"
+    assert times["Stalled"] == "1970-01-01T00:00:00Z"
+
+
+def test_money_in_the_status_is_rounded_and_unknown_is_absent() -> None:
+    money = Money(7_370_000, 0.0, 3600.0, 1_234_567, 0, 4_000_000, 3_999_999, 5_000_000)
+    cost = status(fleet(READY), plan(money=money), SEEN)["cost"]
+    assert (cost["hourly"], cost["spent"], cost["limit"], cost["percent"]) == ("7.37", "1.23", "4.00", 30)
+    assert "perMillionTokens" not in cost
+
+
+def test_without_readings_the_queue_is_absent_not_zero() -> None:
+    blind = replace(fleet(READY), load=None)
+    assert status(blind, plan(), SEEN)["queue"] == {}
