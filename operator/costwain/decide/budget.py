@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from costwain.decide.window import Window, window
 from costwain.domain.money import cost_micro, dollars, micro_of
 from costwain.domain.plan import Money
-from costwain.domain.snapshot import Fleet, State
+from costwain.domain.snapshot import Fleet
 
 UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
 STOP_S = 60.0  # from the decision to stop a pod until it is off the bill, beside its own shutdown time
@@ -93,7 +93,7 @@ def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> boo
     if needed * (1 + UP_MARGIN) > purse.left_micro:
         return False
     period_s = purse.window.end_s - purse.window.start_s
-    next_s = max(0.0, dwell_s - purse.left_s)  # part of the dwell that the next period must pay
+    next_s = min(max(0.0, dwell_s - purse.left_s), period_s)  # part of the dwell that the next period must pay
     in_next = cost_micro(hourly_micro, next_s) + cost_micro(step.reserve_micro_per_h, period_s - next_s)
     return next_s == 0 or in_next * (1 + UP_MARGIN) <= purse.limit_micro
 
@@ -129,8 +129,3 @@ def money(fleet: Fleet, purse: Purse | None, planned_micro_per_h: int) -> Money:
 def priced(micro_per_h: int) -> str:
     """A rate as a person reads it."""
     return f"{dollars(micro_per_h)}/h"
-
-
-def on_the_bill(fleet: Fleet) -> int:
-    """Pods that cost money now."""
-    return sum(r.bound_s is not None and r.state is not State.PENDING for r in fleet.replicas)
