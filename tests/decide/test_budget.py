@@ -13,7 +13,7 @@ from costwain.decide.budget import running_micro_per_h as running
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.money import micro_of
 
-RESERVE = Step(micro_of("2.00"), 300.0)
+RESERVE = Step(micro_of("2.00"), 300.0, micro_of("2.00"))
 
 
 def test_without_a_budget_there_is_no_purse_and_only_a_rate() -> None:
@@ -107,7 +107,7 @@ def test_more_dollars_never_forbid(
     left: int, more: int, rate: int, reserve: int, left_s: float, dwell_s: float
 ) -> None:
     poor, rich = (Purse(builders.purse("0", left_s=left_s).window, micro, 0, 0, NOW_S) for micro in (left, left + more))
-    step = Step(reserve, 300.0)
+    step = Step(reserve, 300.0, reserve)
     assert may_stay(rich, rate, step) >= may_stay(poor, rate, step)
     assert may_rise(rich, rate, dwell_s, step) >= may_rise(poor, rate, dwell_s, step)
     assert rich.lasts_s(rate, reserve) >= poor.lasts_s(rate, reserve) - 1e-6

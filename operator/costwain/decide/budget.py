@@ -13,6 +13,7 @@ from costwain.domain.plan import Money
 from costwain.domain.snapshot import Fleet
 
 UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
+SERVE_S = 600.0  # what a start is worth, where the money doesn't last to the period's end
 STOP_S = 60.0  # from the decision to stop a pod until it is off the bill, beside its own shutdown time
 
 
@@ -67,10 +68,14 @@ def purse(fleet: Fleet, now_s: float) -> Purse | None:
 
 @dataclass(frozen=True)
 class Step:
-    """What it takes to leave a rung for a lower one: both run for `both_s`, the lower one at the reserve rate."""
+    """What it takes to move to another rung: both run for `both_s`.
+
+    The lowest rung costs the reserve rate; `serving_micro_per_h` is the rate of what serves now.
+    """
 
     reserve_micro_per_h: int
     both_s: float
+    serving_micro_per_h: int = 0
 
 
 def may_stay(purse: Purse, hourly_micro: int, step: Step) -> bool:
@@ -81,6 +86,12 @@ def may_stay(purse: Purse, hourly_micro: int, step: Step) -> bool:
     return double_micro + cost_micro(step.reserve_micro_per_h, purse.left_s) <= purse.left_micro
 
 
+def may_start(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> bool:
+    """Whether a rung that doesn't run yet can be paid to the period's end or, like a rise, for its dwell time."""
+    to_the_end = cost_micro(hourly_micro, purse.left_s) + _until_it_serves(purse, step)
+    return to_the_end <= purse.left_micro or may_rise(purse, hourly_micro, dwell_s, step)
+
+
 def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> bool:
     """Whether a higher rung can be paid for its dwell time, or to the period's end, and the way down again."""
     stay_s = min(purse.left_s, dwell_s)
@@ -88,7 +99,7 @@ def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> boo
     needed = (
         cost_micro(hourly_micro, stay_s + way_down_s)
         + cost_micro(step.reserve_micro_per_h, purse.left_s - stay_s)
-        + cost_micro(step.reserve_micro_per_h, min(step.both_s, purse.left_s))  # the lower rung until this one serves
+        + _until_it_serves(purse, step)
     )
     if needed * (1 + UP_MARGIN) > purse.left_micro:
         return False
@@ -98,10 +109,22 @@ def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> boo
     return next_s == 0 or in_next * (1 + UP_MARGIN) <= purse.limit_micro
 
 
+def _until_it_serves(purse: Purse, step: Step) -> int:
+    return cost_micro(step.serving_micro_per_h, min(step.both_s, purse.left_s))
+
+
+def worth_a_start(fleet: Fleet, purse: Purse, hourly_micro: int, start_s: float) -> bool:
+    """Whether a replica that can't be paid to the period's end can at least load, serve for a while, and stop."""
+    return purse.pays(hourly_micro, min(start_s + SERVE_S + _stopping_s(fleet), purse.left_s))
+
+
 def must_stop(fleet: Fleet, purse: Purse, hourly_micro: int) -> bool:
     """Whether pods must go now so that their bills are closed before the money is gone."""
-    stopping_s = STOP_S + max(v.engine.shutdown_timeout_seconds for v in fleet.spec.variants)
-    return not purse.pays(hourly_micro, min(stopping_s, purse.left_s))
+    return not purse.pays(hourly_micro, min(_stopping_s(fleet), purse.left_s))
+
+
+def _stopping_s(fleet: Fleet) -> float:
+    return STOP_S + max(v.engine.shutdown_timeout_seconds for v in fleet.spec.variants)
 
 
 def running_micro_per_h(fleet: Fleet) -> int:

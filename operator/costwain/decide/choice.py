@@ -5,7 +5,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from costwain.decide.budget import Purse, Step, may_rise, may_stay, must_stop, priced
+from costwain.decide.budget import (
+    UP_MARGIN,
+    Purse,
+    Step,
+    may_rise,
+    may_start,
+    may_stay,
+    must_stop,
+    priced,
+    worth_a_start,
+)
 from costwain.decide.forecast import Forecast
 from costwain.decide.options import Rung
 from costwain.decide.sizing import Mix, Want, cheapest
@@ -56,67 +66,108 @@ def choose(case: Case) -> Choice | None:
         return None
     current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
     offers = [(rung, case.mix(rung, case.want)) for rung in case.eligible]
-    step = _way_down(case, offers)
-    for rung, mix in offers:
-        if not mix.short and _payable(case, rung, mix, current, step):
+    step = _way_down(case, offers, current)
+    payable = [offer for offer in offers if _allowed(case, offer, current, step)]
+    for rung, mix in payable:
+        if not mix.short:
             return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
-    payable = [offer for offer in offers if _payable(case, *offer, current, step)]
-    return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers), current, offers)
+    return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, step), current, offers)
 
 
-def _payable(case: Case, rung: Rung, mix: Mix, current: Rung | None, step: Step) -> bool:
-    """A rise waits for its dwell time and must pay for itself; a stay or a step down need only fit."""
+def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: Step) -> bool:
+    """A rise waits for its dwell time; what doesn't run yet must pay for its start, what runs need only fit."""
+    (rung, mix), purse = offer, case.purse
     ladder = [r.name for r in case.eligible]
     rises = current is not None and ladder.index(rung.name) < ladder.index(current.name)
     dwell_s = case.fleet.spec.swap.min_dwell_seconds
     if rises and case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s:
         return False
-    if case.purse is None:
+    if purse is None:
         return True
     if rises:
-        return may_rise(case.purse, mix.hourly_micro, dwell_s, step)
-    return may_stay(case.purse, mix.hourly_micro, step)
+        return may_rise(purse, mix.hourly_micro, dwell_s, step)
+    if current is not None and rung is not current and _too_late(case, current, step):
+        return False
+    if mix.hourly_micro > step.reserve_micro_per_h and not _running(case.fleet, rung.name):
+        return may_start(purse, mix.hourly_micro, dwell_s, step)
+    return may_stay(purse, mix.hourly_micro, step)
 
 
-def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Step:
-    """The cheapest acceptable rung's rate, and how long a swap to it runs both."""
+def _too_late(case: Case, current: Rung, step: Step) -> bool:
+    """Whether a step down would end after the period and so save nothing in it; what runs could still shrink."""
+    late = case.purse is not None and case.purse.left_s < step.both_s
+    return late and bool(_running(case.fleet, current.name)) and not case.mix(current, case.want).short
+
+
+def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
+    """The cheapest acceptable rung's rate, how long a swap to it runs both, and what serves until then."""
     rung, mix = min(offers, key=lambda offer: (offer[1].short, offer[1].hourly_micro))
     swap = case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents) + DRAIN_S
     floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
-    return Step(floor.hourly_micro if case.expected.idle else mix.hourly_micro, stepping_s)
+    serving = next((m for r, m in offers if r is current and _running(case.fleet, r.name)), None)
+    return Step(
+        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else mix.hourly_micro,
+        both_s=stepping_s,
+        serving_micro_per_h=serving.hourly_micro if serving else 0,
+    )
 
 
 def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:
     """Accelerators are short for every rung: the one that carries most of the demand."""
     rung, mix = max(payable, key=lambda offer: offer[1].per_s)
-    room = f"{rung.name} has accelerators for {mix.replicas} replicas, {mix.per_s:.1f} requests/s"
+    count = f"{mix.replicas} replica{'' if mix.replicas == 1 else 's'}"
+    room = f"{rung.name} has accelerators for {count}, {mix.per_s:.1f} requests/s"
     return Choice(rung, mix, Why("AcceleratorsShort", f"{room} of the {case.want.per_s:.1f} that are needed"))
 
 
-def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Choice:
+def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) -> Choice:
     """No rung can be paid to the end of the period: the one with the fewest dollars a request, as far as they go."""
     budget, purse = case.fleet.spec.budget, case.purse
     if budget is None or purse is None:  # without a budget only a dwell time can bar every rung: stay
         return _most_of(case, offers)
-    rung = min(offers, key=lambda offer: (offer[1].hourly_micro / max(offer[1].per_s, 1e-9), offer[0].name))[0]
+    current = next((r for r, _ in offers if r.name == case.fleet.memory.target), None)
+    if current is not None and _too_late(case, current, step):
+        rung = current
+    else:
+        rung = min(offers, key=lambda offer: (_micro_per_request(case, offer[1]), offer[0].name))[0]
     floor = case.fleet.spec.scaling.min_replicas if budget.on_exhausted == "ScaleToFloor" else 0
     return _within_money(case, purse, rung, floor)
 
 
+def _micro_per_request(case: Case, mix: Mix) -> float:
+    """Dollars for what is asked, not for what could be."""
+    return mix.hourly_micro / max(min(mix.per_s, case.want.per_s), 1e-9)
+
+
 def _within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
-    """As many replicas of the cheapest rung as the rest of the period can pay, at least the declared floor."""
-    mix = case.mix(rung, replace(case.want, hourly_micro=purse.even_micro_per_h))
-    one = case.mix(rung, replace(case.want, per_s=0.0, least=1, most=1))
-    if not mix.counts and not must_stop(case.fleet, purse, one.hourly_micro):
-        mix = one  # serve while there is money rather than save it for an idle end
-    least = case.mix(rung, replace(case.want, per_s=0.0, least=floor))
+    """As many replicas of a rung as the rest of the period can pay, at least the declared floor."""
+    mix = max(_staying(case, purse, rung), _growing(case, purse, rung), key=lambda m: m.per_s)
     until = clock(case, purse.window.end_s)
     if mix.replicas >= floor:
-        sentence = f"{dollars(purse.left_micro)} left until {until} pays {mix.replicas} of {rung.name}, the cheapest"
+        count = mix.replicas or "no replica"
+        sentence = f"{dollars(purse.left_micro)} left until {until} pays {count} of {rung.name}"
         return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
+    least = case.mix(rung, replace(case.want, per_s=0.0, least=floor))
     sentence = f"{dollars(purse.left_micro)} left until {until}: {floor} of {rung.name} stay as the declared floor"
     return Choice(rung, least, Why("BudgetFloor", sentence))
+
+
+def _staying(case: Case, purse: Purse, rung: Rung) -> Mix:
+    """What may stay of the replicas that run: the even rate pays it, or it is one that can still be stopped."""
+    running = _running(case.fleet, rung.name)
+    options = [replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options]
+    mix = cheapest(options, replace(case.want, hourly_micro=purse.even_micro_per_h), running)
+    one = cheapest(options, replace(case.want, per_s=0.0, least=1, most=1), running)
+    serve_on = not mix.counts and not must_stop(case.fleet, purse, one.hourly_micro)
+    return one if serve_on else mix  # serve while there is money rather than save it for an idle end
+
+
+def _growing(case: Case, purse: Purse, rung: Rung) -> Mix:
+    """What may be started: the even rate pays it with a margin, or it is one that serves for a while."""
+    mix = case.mix(rung, replace(case.want, hourly_micro=purse.even_micro_per_h / (1 + UP_MARGIN)))
+    one = case.mix(rung, replace(case.want, per_s=0.0, least=1, most=1))
+    return mix if mix.counts or not worth_a_start(case.fleet, purse, one.hourly_micro, rung.start_s) else one
 
 
 def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tuple[Rung, Mix]]) -> Choice:

@@ -1,0 +1,247 @@
+"""Choice: which rung serves, with how many replicas, and the sentences that say so.
+
+`full` carries 10 requests/s for $10 an hour, `small` 40 for $4; both start in 100 s and a swap runs both for 310 s.
+"""
+
+from typing import Any
+
+import pytest
+from tests.decide.builders import HOUR_S, NOW_S, case, fleet, option, purse, replica, replicas, rung, serving
+
+from costwain.decide.budget import Purse
+from costwain.decide.choice import Choice, choose
+from costwain.decide.options import Rung
+from costwain.domain.memory import Memory
+from costwain.domain.plan import Why
+from costwain.domain.snapshot import Replica, State
+
+FULL = rung(option("full/h100", 10.0, "10.00"))
+MIDDLE = rung(option("middle/h100", 20.0, "6.00"))
+SMALL = rung(option("small/h100", 40.0, "4.00"))
+BUDGET = {"amount": "100.00"}
+ZERO = {**BUDGET, "onExhausted": "ScaleToZero"}
+
+
+def chosen(
+    *pods: Replica,
+    ladder: tuple[Rung, ...] = (FULL, SMALL),
+    per_s: float = 10.0,
+    money: Purse | None = None,
+    **change: Any,
+) -> Choice:
+    own = {"budget": BUDGET} if money is not None else {}
+    got = choose(case(fleet(*pods, **{**own, **change}), *ladder, per_s=per_s, money=money))
+    assert got is not None
+    return got
+
+
+ONE_FULL, ONE_SMALL = replicas("full/h100", 1), replicas("small/h100", 1)
+
+
+def test_the_best_rung_serves_and_says_where_and_for_how_much() -> None:
+    two_pools = rung(option("full/h100", 10.0, "10.00", most=1), option("full/mi300x", 10.0, "12.00"))
+    got = chosen(per_s=15.0, ladder=(two_pools, SMALL))
+    assert got.why == Why("Serves", "full serves 15.0 requests/s on 1 x h100 + 1 x mi300x for $22.00/h")
+    assert (got.rung.name, got.mix.replicas, got.news) == ("full", 2, None)
+
+
+def test_scale_out_comes_before_a_step_down() -> None:
+    got = chosen(*ONE_FULL, per_s=80.0, memory=serving("full"))
+    assert (got.rung.name, got.mix.replicas) == ("full", 8)
+
+
+def test_money_that_does_not_last_at_this_rate_is_told() -> None:
+    got = chosen(*ONE_FULL, money=purse("5.00"), memory=serving("full"))
+    assert got.why.sentence == (
+        "full serves 10.0 requests/s on 1 x h100 for $10.00/h; at this rate the money lasts until 10:30"
+    )
+
+
+def test_the_clock_is_the_budgets_own() -> None:
+    berlin = {"amount": "100.00", "timeZone": "Europe/Berlin"}
+    got = chosen(*ONE_FULL, money=purse("5.00"), memory=serving("full"), budget=berlin)
+    assert got.why.sentence.endswith("the money lasts until 11:30")
+
+
+def test_a_budget_that_binds_steps_down_and_says_why() -> None:
+    got = chosen(*ONE_FULL, money=purse("4.50"), memory=serving("full"))
+    assert got.news == Why(
+        "SteppedDown",
+        "full needs $10.00/h for 10.0 requests/s, $4.50 of $100.00 is left until 11:00: small serves for $4.00/h",
+    )
+    assert got.why == Why("Serves", "small serves 10.0 requests/s on 1 x h100 for $4.00/h")
+
+
+def test_accelerators_that_run_out_step_down_and_say_why() -> None:
+    got = chosen(*ONE_FULL, per_s=81.0, memory=serving("full"))
+    assert got.news == Why(
+        "SteppedDown", "full has accelerators for 80.0 of 81.0 requests/s: small serves for $12.00/h"
+    )
+
+
+def test_money_that_is_back_steps_up_and_says_why() -> None:
+    got = chosen(*ONE_SMALL, money=purse("100.00"), memory=serving("small", NOW_S - 1000))
+    assert got.news == Why("SteppedUp", "full serves for $10.00/h instead of small, $100.00 is left until 11:00")
+
+
+def test_accelerators_that_are_back_step_up_without_a_word_on_money() -> None:
+    got = chosen(*ONE_SMALL, memory=serving("small", NOW_S - 1000))
+    assert got.news == Why("SteppedUp", "full serves for $10.00/h instead of small")
+
+
+def test_a_rise_waits_for_its_dwell_time_even_where_money_is_no_matter() -> None:
+    got = chosen(*ONE_SMALL, memory=serving("small", NOW_S - 899))
+    assert (got.rung.name, got.news) == ("small", None)
+
+
+def test_where_no_rung_finds_accelerators_the_one_that_carries_most_serves() -> None:
+    got = chosen(*ONE_FULL, per_s=500.0, memory=serving("full"))
+    assert got.rung.name == "small"
+    assert got.why == Why(
+        "AcceleratorsShort", "small has accelerators for 8 replicas, 320.0 requests/s of the 500.0 that are needed"
+    )
+
+
+def test_one_replica_is_one_replica() -> None:
+    got = chosen(per_s=500.0, ladder=(rung(option("full/h100", most=1)),))
+    assert got.why.sentence == "full has accelerators for 1 replica, 10.0 requests/s of the 500.0 that are needed"
+
+
+def test_accelerators_for_nobody_are_no_fault() -> None:
+    got = chosen(per_s=5.0, ladder=(rung(option("full/h100", most=0)),))
+    assert (got.why.code, got.mix.counts) == ("AcceleratorsShort", {})
+
+
+BARRED = {
+    "barred, though it is the cheapest": (FULL, rung(*SMALL.options, barred=Why("GateFailed", "too bad"))),
+    "without an option": (FULL, Rung(SMALL.variant, (), None, ())),
+}
+
+
+@pytest.mark.parametrize("ladder", BARRED.values(), ids=BARRED)
+def test_a_rung_never_serves(ladder: tuple[Rung, ...]) -> None:
+    got = chosen(*ONE_SMALL, ladder=ladder, money=purse("0.01"), memory=serving("small"))
+    assert got.rung.name == "full"
+
+
+def test_where_no_rung_may_serve_nothing_is_chosen() -> None:
+    assert choose(case(fleet(), rung(*SMALL.options, barred=Why("GateFailed", "too bad")))) is None
+
+
+def test_a_target_that_is_no_longer_in_the_ladder_is_forgotten_without_a_dwell_time() -> None:
+    got = chosen(memory=serving("gone", NOW_S - 1))
+    assert (got.rung.name, got.news) == ("full", None)
+
+
+FRESH = {  # story: (dollars left of an hour, rung)
+    "it pays the hour": ("10.00", "full"),
+    # dwell 900 s and 310 s of the way down of $10, and $4 for the other 2700 s: $6.36 and a tenth
+    "it pays the dwell time, the way down and the reserve": ("7.00", "full"),
+    "it would be left within minutes": ("6.90", "small"),
+    "it pays the reserve alone": ("4.00", "small"),
+}
+
+
+@pytest.mark.parametrize(("left", "want"), FRESH.values(), ids=FRESH)
+@pytest.mark.parametrize("memory", [Memory(), serving("full")], ids=["a new fleet", "back from zero"])
+def test_what_does_not_run_yet_must_be_worth_its_start(memory: Memory, left: str, want: str) -> None:
+    assert chosen(money=purse(left), memory=memory).rung.name == want
+
+
+def test_a_step_down_ends_on_the_rung_that_lasts() -> None:
+    """`middle` could be paid for minutes, then `small` would have to follow: one step does it."""
+    ladder = (FULL, MIDDLE, SMALL)
+    got = chosen(*ONE_FULL, ladder=ladder, money=purse("4.80"), memory=serving("full"))
+    assert got.rung.name == "small"
+
+
+def test_a_step_down_for_accelerators_takes_the_best_rung_that_carries_all() -> None:
+    got = chosen(*ONE_FULL, ladder=(FULL, MIDDLE, SMALL), per_s=81.0, memory=serving("full"))
+    assert got.rung.name == "middle"
+
+
+LATE = {  # story: (pods, demand, dollars left of 200 s, rung, replicas, code)
+    "payable to the end": (replicas("full/h100", 2), 20.0, "1.20", "full", 2, "Serves"),
+    "a peak at the very end is served by what can be paid": (replicas("full/h100", 2), 40.0, "1.20", "full", 2,
+        "BudgetShort",
+    ),
+    "fewer run where that is all": (replicas("full/h100", 4), 40.0, "1.20", "full", 2, "BudgetShort"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pods", "per_s", "left", "name", "n", "code"), LATE.values(), ids=LATE)
+def test_no_swap_that_ends_after_the_period(
+    pods: tuple[Replica, ...], per_s: float, left: str, name: str, n: int, code: str
+) -> None:
+    got = chosen(*pods, per_s=per_s, money=purse(left, left_s=200.0), memory=serving("full"))
+    assert (got.rung.name, got.mix.replicas, got.why.code) == (name, n, code)
+
+
+def test_what_is_left_pays_some_of_the_cheapest() -> None:
+    got = chosen(*replicas("small/h100", 3), per_s=120.0, money=purse("9.00"), memory=serving("small"))
+    assert got.mix.replicas == 2
+    assert got.why == Why("BudgetShort", "$9.00 left until 11:00 pays 2 of small")
+
+
+def test_another_replica_within_money_needs_a_tenth_to_spare() -> None:
+    """The even rate grows while fewer run than it pays: without the margin the third would come and go."""
+    pods = replicas("small/h100", 2)
+    counts = [chosen(*pods, per_s=120.0, money=purse(left), memory=serving("small")).mix.replicas
+              for left in ("11.99", "12.00", "13.19")]  # fmt: skip
+    assert counts == [2, 3, 3]
+    assert chosen(*pods, per_s=160.0, money=purse("13.19"), memory=serving("small")).mix.replicas == 2
+    assert chosen(*pods, per_s=160.0, money=purse("13.21"), memory=serving("small")).mix.replicas == 3
+
+
+def test_the_cheapest_is_the_one_for_the_demand_there_is() -> None:
+    """`full` would be cheaper a request, were there requests for it."""
+    dear = rung(option("full/h100", 100.0, "10.00"))
+    slow = rung(option("small/h100", 2.0, "2.00"))
+    got = chosen(
+        *replicas("small/h100", 1), ladder=(dear, slow), per_s=1.0, money=purse("1.00"), memory=serving("small")
+    )
+    assert got.rung.name == "small"
+
+
+ENDS = {  # story: (pods, left of the hour, onExhausted, minReplicas, replicas, code, sentence)
+    "one that runs goes on until it must stop": (
+        ONE_SMALL, "0.30", BUDGET, 0, 1, "BudgetShort", "$0.30 left until 11:00 pays 1 of small",
+    ),
+    "none is started for a few minutes": (
+        (), "0.30", BUDGET, 0, 0, "BudgetExhausted", "$0.30 left until 11:00 pays no replica of small",
+    ),
+    "one is started where it serves for a while": (
+        (), "1.50", BUDGET, 0, 1, "BudgetShort", "$1.50 left until 11:00 pays 1 of small",
+    ),
+    "nothing is left, and a floor is declared": (
+        (), "0", BUDGET, 2, 2, "BudgetFloor", "$0.00 left until 11:00: 2 of small stay as the declared floor",
+    ),
+    "nothing is left, and zero is declared": (
+        (), "0", ZERO, 2, 0, "BudgetExhausted", "$0.00 left until 11:00 pays no replica of small",
+    ),
+    "a floor that can be paid is no floor": (
+        ONE_SMALL, "0.50", BUDGET, 1, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pods", "left", "budget", "least", "n", "code", "sentence"), ENDS.values(), ids=ENDS)
+def test_the_end_of_the_money(
+    pods: tuple[Replica, ...], left: str, budget: dict[str, str], least: int, n: int, code: str, sentence: str
+) -> None:
+    scaling = {"minReplicas": least}
+    got = chosen(*pods, money=purse(left), memory=serving("small"), budget=budget, scaling=scaling)
+    assert (got.rung.name, got.mix.replicas, got.why) == ("small", n, Why(code, sentence))
+
+
+def test_an_idle_fleet_reserves_its_floor_alone() -> None:
+    idle = fleet(*ONE_FULL, budget=BUDGET, memory=serving("full"))
+    got = choose(case(idle, FULL, SMALL, per_s=0.0, money=purse("1.00", left_s=4 * HOUR_S), idle=True))
+    assert got is not None
+    assert got.rung.name == "full"
+
+
+def test_pods_that_are_still_loading_are_not_left_for_a_mix_that_is_hardly_cheaper() -> None:
+    two = rung(option("full/h100", 10.0, "10.00"), option("full/mi300x", 10.0, "9.50"))
+    got = chosen(replica("full/h100", State.STARTING), ladder=(two, SMALL), memory=serving("full"))
+    assert dict(got.mix.counts) == {("full", "h100"): 1}
