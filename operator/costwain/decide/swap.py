@@ -1,5 +1,6 @@
 """Swap: how the shares of the traffic move to the rung that is to serve. No workflow: each turn takes the next step."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,22 +21,32 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
     """Memory with the shares of this turn.
 
     Where nothing else is ready the target gets everything at once, and the gateway holds what arrives. Else its
-    share climbs the steps, each not before `stepSeconds` and not before its ready replicas carry that share.
+    share climbs the steps, each not before `stepSeconds` and not before its ready replicas carry that share. While
+    none of them is ready, the others have it all.
     """
     swap = fleet.spec.swap
-    others = {r.variant for r in ready(fleet) if r.variant != target}
-    serving = {v: n for v, n in memory.shares.items() if n > 0 and v in others}
-    share = memory.shares.get(target, 0)
+    serving = _serving(fleet, target, memory)
     if not serving:
         return _with(memory, {target: 100}, now_s)
-    waited_s = now_s - (memory.stepped_at_s if memory.stepped_at_s is not None else now_s - swap.step_seconds)
+    if not any(r.variant == target for r in ready(fleet)):
+        return _with(memory, _scaled(serving, 100), None)
+    share = memory.shares.get(target, 0)
+    waited_s = now_s - memory.stepped_at_s if memory.stepped_at_s is not None else math.inf
     following = next((p for p in swap.step_percents if p > share), 100)
     enough = progress.complete or progress.ready_per_s >= progress.needed_per_s * following / 100
-    if waited_s < swap.step_seconds or progress.ready_per_s <= 0 or not enough:
-        return _with(
-            memory, {target: 100 - sum(_scaled(serving, 100 - share).values()), **_scaled(serving, 100 - share)}, None
-        )
+    if waited_s <= 0 or waited_s < swap.step_seconds or not enough:
+        return _with(memory, {target: share, **_scaled(serving, 100 - share)}, None)
     return _with(memory, {target: following, **_scaled(serving, 100 - following)}, now_s)
+
+
+def _serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:
+    """Other variants of the ladder that serve now, with their shares; without any, the best that could."""
+    standing = {r.variant for r in ready(fleet)}
+    others = [v.name for v in fleet.spec.variants if v.name in standing and v.name != target]
+    serving = {name: memory.shares[name] for name in others if memory.shares.get(name, 0) > 0}
+    if serving or target in standing or not others:
+        return serving
+    return {others[0]: 100}
 
 
 def ready(fleet: Fleet) -> tuple[Replica, ...]:
