@@ -114,10 +114,10 @@ def test_more_dollars_never_forbid(
 
 
 def test_pods_must_stop_while_their_stop_can_still_be_paid() -> None:
-    """Two at $3/h for the 60 s and 120 s that a stop takes are $0.30."""
+    """Two at $3/h for the 300 s and 120 s that a stop takes are $0.70."""
     this = fleet(*replicas("full/mi300x", 2))
-    assert not must_stop(this, builders.purse("0.30"), running(this))
-    assert must_stop(this, builders.purse("0.29"), running(this))
+    assert not must_stop(this, builders.purse("0.70"), running(this))
+    assert must_stop(this, builders.purse("0.69"), running(this))
 
 
 def test_at_the_end_of_a_period_only_the_rest_of_it_must_be_paid() -> None:

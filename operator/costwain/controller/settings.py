@@ -17,11 +17,16 @@ class Settings:
     debounce_s: float = 0.2
     relist_s: float = 120.0
     status_every_s: float = 10.0
+    lease_s: float = 15.0  # after a leader's death nobody decides for so long
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Reads COSTWAIN_*; raises ValueError for a number that isn't one."""
-        seconds = {"turn_s": "COSTWAIN_TURN_SECONDS", "status_every_s": "COSTWAIN_STATUS_SECONDS"}
+        seconds = {
+            "turn_s": "COSTWAIN_TURN_SECONDS",
+            "status_every_s": "COSTWAIN_STATUS_SECONDS",
+            "lease_s": "COSTWAIN_LEASE_SECONDS",
+        }
         texts = {
             "namespace": "COSTWAIN_NAMESPACE",
             "identity": "HOSTNAME",

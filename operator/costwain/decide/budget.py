@@ -14,7 +14,7 @@ from costwain.domain.snapshot import Fleet
 
 UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
 SERVE_S = 600.0  # what a start is worth, where the money doesn't last to the period's end
-STOP_S = 60.0  # from the decision to stop a pod until it is off the bill, beside its own shutdown time
+STOP_S = 300.0  # from the decision to stop a pod until it is off the bill: the longest answers that it still gives
 
 
 @dataclass(frozen=True)

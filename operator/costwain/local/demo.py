@@ -25,7 +25,7 @@ from costwain.render.crd import KINDS, crd
 from costwain.sim.arrival import Arrival
 
 FLEET, NAMESPACE, SYSTEM = "chat", "default", "costwain-system"
-FACTOR = 40.0  # a budget's hour passes in a minute and a half
+FACTOR = 30.0  # a budget hour passes in two minutes
 WINDOW_S = 3600.0
 READY_S = 60.0
 IDLE_S = 60.0  # wall: until the fleet has gone to zero after the last request
@@ -77,7 +77,12 @@ def start(name: str, directory: Path | None, say: Say) -> tuple[cluster.Cluster,
         argv = ["node", f"--name={pool}-node", label, *amounts, f"--dir={running.dir / f'node-{pool}'}"]
         running.start(Task(f"node-{pool}", [sys.executable, "-m", "costwain.cli.main", "local", *argv], env=env))
     asyncio.run(_install(running.kubeconfig))
-    speed = {"COSTWAIN_TURN_SECONDS": "0.5", "COSTWAIN_STATUS_SECONDS": "1", "COSTWAIN_IMAGE": "costwain/operator:demo"}
+    speed = {
+        "COSTWAIN_TURN_SECONDS": "0.5",
+        "COSTWAIN_STATUS_SECONDS": "1",
+        "COSTWAIN_IMAGE": "costwain/operator:demo",
+        "COSTWAIN_LEASE_SECONDS": "6",
+    }
     running.start(Task("operator", [sys.executable, "-m", "costwain.cli.main", "operator"], env={**env, **speed}))
     return running, clock
 
