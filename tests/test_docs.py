@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from costwain.cli.main import VERBS
+from costwain.render.reference import reference
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,3 +25,17 @@ def test_every_make_target_that_the_docs_name_exists() -> None:
 def test_no_lock_file_names_an_address_to_download_from() -> None:
     for lock in (ROOT / "requirements").glob("*.txt"):
         assert not re.search(r"https?://|--index-url|--find-links", lock.read_text(encoding="utf-8"))
+
+
+def test_the_field_reference_is_the_generated_one() -> None:
+    assert (ROOT / "docs" / "fields.md").read_text(encoding="utf-8") == reference()
+
+
+def test_every_reason_and_metric_is_explained() -> None:
+    page = (ROOT / "docs" / "reasons-and-metrics.md").read_text(encoding="utf-8")
+    source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "operator" / "costwain").rglob("*.py"))
+    reasons = set(re.findall(r'Why\(\s*"([A-Z][A-Za-z]+)"', source)) | set(
+        re.findall(r'because\([^"]*"([A-Z]\w+)"', source)
+    )
+    metrics = set(re.findall(r'"(costwain_[a-z_]+)"', source))
+    assert [word for word in sorted(reasons | metrics) if f"`{word}`" not in page] == []
