@@ -134,23 +134,3 @@ async def test_a_variant_is_not_disclosed_where_that_is_not_wanted(gateway):
         outcomes = await gather(client.ask(f"q {i}") for i in range(3))
         assert lost(outcomes) == []
         assert {outcome.variant for outcome in outcomes} == {None}
-
-
-async def test_a_session_finds_its_pod_again(gateway):
-    async with gateway() as (world, client):
-        await world.add_pods("full", 3)
-        for session in range(12):
-            pods = {(await client.ask(f"turn {t}", {"x-session-id": f"s{session}"})).pod for t in range(3)}
-            assert len(pods) == 1, session
-
-
-async def test_no_pod_gets_more_at_once_than_its_slots(gateway):
-    async with gateway(slots=5) as (world, client):
-        pods = await world.add_pods("full", 2)
-        assert lost(await gather(client.ask(f"q {i}", wait_ms=20) for i in range(150))) == []
-        async with aiohttp.ClientSession() as session:
-            for pod in pods:
-                async with session.get(f"http://{pod.address}:{names.MODEL_PORT}/stats") as response:
-                    stats = await response.json()
-                assert stats["most"] == 5
-                assert stats["seen"] > 30

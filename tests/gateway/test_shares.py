@@ -103,7 +103,7 @@ async def test_a_swap_under_load_with_streams_and_churn_loses_nothing(gateway):
         for small in (25, 50, 100):
             world.set_program(full=100 - small, small=small)
             await _until_shares(world, f"{100 * (100 - small)},10000")
-            await answered(300)
+            await answered(400)
         await world.drain(old)
         for _ in range(4):
             new += await world.add_pods("small")
@@ -113,7 +113,7 @@ async def test_a_swap_under_load_with_streams_and_churn_loses_nothing(gateway):
         stop.set()
         await asyncio.gather(*users)
         assert lost(outcomes) == []
-        assert len(outcomes) > 1500
+        assert len(outcomes) >= 2000
 
 
 async def test_requests_that_wait_for_a_variant_that_is_given_up_are_served_by_the_next(gateway):
