@@ -40,9 +40,15 @@ lint: setup ## ruff, mypy --strict and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: kind
+kind: ## a cluster in Docker with emulated accelerators, and the operator on it
+	tools/kind/up.sh
+
 .PHONY: crds
-crds: setup ## write crds/ again from the pydantic types
+crds: setup ## write crds/, the chart's CRDs and docs/fields.md again from the classes
 	$(BIN)/costwain crds --output crds
+	$(BIN)/costwain crds --chart --output charts/costwain/templates/crds
+	$(BIN)/costwain crds --reference > docs/fields.md
 
 .PHONY: lock
 lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)

@@ -35,7 +35,7 @@ def test_every_reason_and_metric_is_explained() -> None:
     page = (ROOT / "docs" / "reasons-and-metrics.md").read_text(encoding="utf-8")
     source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "operator" / "costwain").rglob("*.py"))
     reasons = set(re.findall(r'Why\(\s*"([A-Z][A-Za-z]+)"', source)) | set(
-        re.findall(r'because\([^"]*"([A-Z]\w+)"', source)
+        re.findall(r'because\([^"]*, "([A-Z]\w+)"', source)
     )
     metrics = set(re.findall(r'"(costwain_[a-z_]+)"', source))
     assert [word for word in sorted(reasons | metrics) if f"`{word}`" not in page] == []
