@@ -87,10 +87,11 @@ def replicas(place: str, n: int, state: State = State.READY, age_s: float = 600.
     return tuple(replica(f"{place}#{i + 1}", state, age_s - i) for i in range(n))
 
 
-def load(per_s: float | None = 0.0, queued: int = 0, running: int = 0, **change: Any) -> Load:
-    """What the gateway reports; queue and running requests are `full`'s."""
+def load(per_s: float | None = 0.0, queued: int | Mapping[str, int] = 0, running: int = 0, **change: Any) -> Load:
+    """What the gateway reports; a bare number of requests is `full`'s."""
+    waiting = {"full": queued} if isinstance(queued, int) else queued
     return Load(**{
-        "arrivals_per_s": per_s, "queued": {"full": queued}, "running": {"full": running},
+        "arrivals_per_s": per_s, "queued": waiting, "running": {"full": running},
         "input_tokens": 512.0, "output_tokens": 128.0, **change,
     })  # fmt: skip
 

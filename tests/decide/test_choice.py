@@ -205,7 +205,7 @@ def test_the_cheapest_is_the_one_for_the_demand_there_is() -> None:
 
 ENDS = {  # story: (pods, left of the hour, onExhausted, minReplicas, replicas, code, sentence)
     "one that runs goes on until it must stop": (
-        ONE_SMALL, "0.40", BUDGET, 0, 1, "BudgetShort", "$0.40 left until 11:00 pays 1 of small",
+        ONE_SMALL, "0.50", BUDGET, 0, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small",
     ),
     "none is started for a few minutes": (
         (), "0.30", BUDGET, 0, 0, "BudgetExhausted", "$0.30 left until 11:00 pays no replica of small",

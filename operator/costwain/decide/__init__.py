@@ -7,18 +7,18 @@ Pure: the same snapshot gives the same plan.
 
 from dataclasses import replace
 
-from costwain.decide.budget import money, purse
-from costwain.decide.choice import Case, Choice, choose
+from costwain.decide.budget import money, purse, running_micro_per_h
+from costwain.decide.choice import Case, Choice, choose, floor_of
 from costwain.decide.forecast import forecast, observe_demand, request_shape
-from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools
-from costwain.decide.options import Rung, ladder
+from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_hard_budget
+from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
 from costwain.decide.placement import arrange, wanted
-from costwain.decide.sizing import Mix, Want, cheapest
-from costwain.decide.swap import Progress, ready, step_shares
+from costwain.decide.sizing import Mix, Want
+from costwain.decide.swap import Progress, held_shares, ready, step_shares
 from costwain.domain.memory import Memory
 from costwain.domain.money import dollars
 from costwain.domain.plan import FleetPlan, Place, Plan, Why
-from costwain.domain.snapshot import Fleet, Pool, Snapshot, State
+from costwain.domain.snapshot import Fleet, Pool, Snapshot
 
 
 def decide(snapshot: Snapshot) -> Plan:
@@ -33,101 +33,125 @@ def decide(snapshot: Snapshot) -> Plan:
 
 
 def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], now_s: float) -> FleetPlan:
-    if fleet.spec.scaling.mode == "Paused":
-        return _unchanged(fleet, now_s, Why("Paused", "scaling.mode is Paused: nothing changes"), ())
     # 1. What is asked: arrivals and the mean request, smoothed; pools that kept a pod waiting are given a rest.
-    memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
-    fleet = replace(fleet, memory=memory)
+    memory, news = fleet.memory, list[Why]()
+    if fleet.spec.scaling.mode != "Paused":
+        memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
     # 2. What could serve it, and what bars it.
-    rungs = ladder(fleet, pools, request_shape(memory), now_s)
-    problems = tuple(problem for rung in rungs for problem in rung.problems)
+    rungs = ladder(replace(fleet, memory=memory), pools, request_shape(memory), now_s)
     serving = next((r for r in rungs if r.name == memory.target), rungs[0])
     expected, memory = forecast(fleet, memory, now_s, serving.start_s)
-    # 3. What can be paid, and with that which rung serves.
-    case = Case(replace(fleet, memory=memory), rungs, expected, purse(fleet, now_s), now_s)
+    # 3. What can be paid.
+    try:
+        case = Case(replace(fleet, memory=memory), rungs, expected, purse(fleet, now_s), now_s)
+    except ValueError as error:  # a time zone that nobody knows
+        case = Case(replace(fleet, memory=fleet.memory), rungs, expected, None, now_s)
+        return _unchanged(case, Why("InvalidBudget", str(error)), (Why("InvalidBudget", str(error)),))
+    if fleet.spec.scaling.mode == "Paused":
+        return _unchanged(replace(case, fleet=fleet), Why("Paused", "scaling.mode is Paused: nothing changes"))
+    if fleet.load is None:
+        return _held(case, Why("Blind", "no readings from the gateway: holding every count"), tuple(news))
+    # 4. Which rung serves with that, and how the traffic gets there.
     choice = choose(case)
     if choice is None:
         barred = "; ".join(f"{r.name}: {r.barred.sentence}" for r in rungs if r.barred)
         why = Why("NoVariant", f"no variant could serve{': ' + barred if barred else ''}")
-        return replace(_unchanged(fleet, now_s, why, problems), memory=memory)
-    # 4. How the traffic gets there.
-    fleet = replace(fleet, memory=_moved(case, choice))
+        return _held(case, why, tuple(news))
     # 5. What the guards leave of it.
-    return _plan(replace(case, fleet=fleet), choice, tuple(news), problems)
+    return _plan(replace(case, fleet=replace(case.fleet, memory=_moved(case, choice))), choice, tuple(news))
 
 
 def _moved(case: Case, choice: Choice) -> Memory:
-    """Memory with the target and this turn's shares; without readings the shares hold."""
+    """Memory with the target and this turn's shares."""
     memory = case.fleet.memory
     if memory.target != choice.rung.name:
         memory = memory.model_copy(update={"target": choice.rung.name, "target_since_s": case.now_s})
-    if case.fleet.load is None and memory.shares:
-        return memory
     return step_shares(case.fleet, choice.rung.name, _progress(case, choice), memory, case.now_s)
 
 
 def _progress(case: Case, choice: Choice) -> Progress:
-    rates = {o.place: o.per_s for o in choice.rung.options}
+    """How far the new rung is; complete when no more of it can start until others go."""
+    options = {o.place: o for o in choice.rung.options}
     standing = [r for r in ready(case.fleet) if r.variant == choice.rung.name]
+    others = sum(r.variant != choice.rung.name for r in case.fleet.alive)
+    startable = sum(min(n, options[place].most_now) for place, n in choice.mix.counts.items())
     return Progress(
-        ready_per_s=sum(rates.get(r.place, 0.0) for r in standing),
+        ready_per_s=sum(options[r.place].per_s for r in standing if r.place in options),
         needed_per_s=case.expected.now_per_s,
-        complete=len(standing) >= choice.mix.replicas,
+        complete=len(standing) >= min(startable, case.fleet.spec.scaling.max_replicas - others),
     )
 
 
-def _plan(case: Case, choice: Choice, news: tuple[Why, ...], problems: tuple[Why, ...]) -> FleetPlan:
-    fleet = case.fleet
-    mix = _idle_mix(case, choice) if case.expected.idle else choice.mix
+def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
+    fleet, scaling = case.fleet, case.fleet.spec.scaling
+    least = Want(0.0, scaling.min_replicas, scaling.min_replicas)
+    mix = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
     counts = wanted(fleet, choice.rung, mix, case.rungs, case.expected.stable_per_s)
-    draft = guarded(Draft(counts), Facts(fleet, case.purse, _floor(case)))
-    arrangement = arrange(fleet, draft.counts)
+    draft = guarded(Draft(counts), Facts(fleet, case.purse, _floor(case, choice.rung)))
     why = choice.why
-    if case.expected.idle:
-        why = Why(
-            "Idle", f"no requests for {fleet.spec.scaling.scale_to_zero_after_seconds} s: {mix.replicas} replicas"
-        )
-    news = news if choice.news is None else (*news, choice.news)
+    if case.expected.idle and mix is not choice.mix:
+        why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {mix.replicas} replicas")
+    return _arranged(
+        case,
+        replace(draft, reasons=(why, *draft.reasons)),
+        replace(
+            _unchanged(case, why),
+            target=choice.rung.name,
+            shares=fleet.memory.shares,
+            money=money(fleet, case.purse, mix.hourly_micro),
+            news=news if choice.news is None else (*news, choice.news),
+            verdicts={r.name: _verdict(case, choice, r) for r in case.rungs},
+        ),
+    )
+
+
+def _held(case: Case, why: Why, news: tuple[Why, ...]) -> FleetPlan:
+    """Every count as it is, but for what the hard budget takes."""
+    rung = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
+    facts = Facts(case.fleet, case.purse, {} if rung is None else _floor(case, rung))
+    draft = within_hard_budget(Draft(dict(case.fleet.deployed), (why,)), facts)
+    unchanged = replace(_unchanged(case, why), news=news)
+    return unchanged if draft.reasons == (why,) else _arranged(case, draft, unchanged)
+
+
+def _arranged(case: Case, draft: Draft, plan: FleetPlan) -> FleetPlan:
+    """The plan with the draft's counts and reasons; stopping for want of money is news."""
+    arrangement = arrange(case.fleet, draft.counts)
+    stops = [why for why in draft.reasons if why.code in ("BudgetExhausted", "BudgetFloor")]
+    return replace(
+        plan,
+        replicas=arrangement.replicas,
+        drain=arrangement.drain,
+        undrain=arrangement.undrain,
+        reasons=draft.reasons,
+        news=(*plan.news, *stops[-1:]) if arrangement.drain else plan.news,
+    )
+
+
+def _unchanged(case: Case, why: Why, problems: tuple[Why, ...] = ()) -> FleetPlan:
+    """The plan that leaves everything as it is."""
+    fleet = case.fleet
+    variants = {v.name for v in fleet.spec.variants}
+    slots = {r.place: _round_slots(ENGINE_SLOTS) for r in fleet.alive if r.variant in variants}
     return FleetPlan(
         namespace=fleet.namespace,
         name=fleet.name,
-        target=choice.rung.name,
-        replicas=arrangement.replicas,
-        shares=fleet.memory.shares,
-        slots={o.place: _round_slots(o.slots) for rung in case.rungs for o in rung.options},
+        target=fleet.memory.target,
+        replicas=dict(fleet.deployed),
+        shares=held_shares(fleet),
+        slots=slots | {o.place: _round_slots(o.slots) for rung in case.rungs for o in rung.options},
         memory=fleet.memory,
-        money=money(fleet, case.purse, mix.hourly_micro),
-        drain=arrangement.drain,
-        undrain=arrangement.undrain,
-        reasons=(why, *draft.reasons),
-        problems=problems,
-        news=(*news, *_new_guards(fleet, draft)),
-        verdicts={r.name: _verdict(case, choice, r) for r in case.rungs},
+        money=money(fleet, case.purse, running_micro_per_h(fleet)),
+        reasons=(why,),
+        problems=(*(problem for rung in case.rungs for problem in rung.problems), *problems),
     )
 
 
-def _idle_mix(case: Case, choice: Choice) -> Mix:
-    """What stays when nothing is asked: minReplicas of the chosen rung."""
-    least = case.fleet.spec.scaling.min_replicas
-    running = {r.place: 1 for r in case.fleet.alive if r.variant == choice.rung.name}
-    return cheapest(choice.rung.options, Want(0.0, least, least), running)
-
-
-def _floor(case: Case) -> dict[Place, int]:
-    """What stays although the budget is exhausted."""
+def _floor(case: Case, rung: Rung) -> dict[Place, int]:
+    """What stays of the rung that serves although the budget is exhausted."""
     budget = case.fleet.spec.budget
-    if budget is None or budget.on_exhausted != "ScaleToFloor":
-        return {}
-    least = case.fleet.spec.scaling.min_replicas
-    floors = [cheapest(r.options, Want(0.0, least, least), {}) for r in case.eligible]
-    return dict(min(floors, key=lambda mix: (mix.short, mix.hourly_micro)).counts)
-
-
-def _new_guards(fleet: Fleet, draft: Draft) -> tuple[Why, ...]:
-    """A guard that stops everything is news in the turn in which something still runs."""
-    stops = [why for why in draft.reasons if why.code in ("BudgetExhausted", "BudgetFloor")]
-    running = any(r.state in (State.READY, State.STARTING) for r in fleet.alive)
-    return tuple(stops) if running and not any(draft.counts.values()) else ()
+    kept = budget is not None and budget.on_exhausted == "ScaleToFloor"
+    return dict(floor_of(case, rung, case.fleet.spec.scaling.min_replicas).counts) if kept else {}
 
 
 def _verdict(case: Case, choice: Choice, rung: Rung) -> str:
@@ -149,21 +173,6 @@ def _round_slots(slots: int) -> int:
     """
     shift = max(0, slots.bit_length() - 3)
     return max(1, slots >> shift << shift)
-
-
-def _unchanged(fleet: Fleet, now_s: float, why: Why, problems: tuple[Why, ...]) -> FleetPlan:
-    return FleetPlan(
-        namespace=fleet.namespace,
-        name=fleet.name,
-        target=fleet.memory.target,
-        replicas=dict(fleet.deployed),
-        shares=fleet.memory.shares or {fleet.spec.variants[0].name: 100},
-        slots={},
-        memory=fleet.memory,
-        money=money(fleet, purse(fleet, now_s), sum(line.hourly_micro for line in fleet.ledger.open)),
-        reasons=(why,),
-        problems=problems,
-    )
 
 
 def _less_claims(pools: dict[str, Pool], fleet: Fleet, plan: FleetPlan) -> dict[str, Pool]:

@@ -148,9 +148,16 @@ def _within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
         count = mix.replicas or "no replica"
         sentence = f"{dollars(purse.left_micro)} left until {until} pays {count} of {rung.name}"
         return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
-    least = case.mix(rung, replace(case.want, per_s=0.0, least=floor))
+    least = floor_of(case, rung, floor)
     sentence = f"{dollars(purse.left_micro)} left until {until}: {floor} of {rung.name} stay as the declared floor"
     return Choice(rung, least, Why("BudgetFloor", sentence))
+
+
+def floor_of(case: Case, rung: Rung, least: int) -> Mix:
+    """A floor without money: of the replicas that run, where they suffice; a move would cost both."""
+    running, want = _running(case.fleet, rung.name), Want(0.0, least, least)
+    standing = cheapest([replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options], want, running)
+    return case.mix(rung, want) if standing.short else standing
 
 
 def _staying(case: Case, purse: Purse, rung: Rung) -> Mix:

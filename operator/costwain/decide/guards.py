@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from costwain.decide.budget import Purse, must_stop, running_micro_per_h
+from costwain.decide.placement import arrange
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.money import dollars
 from costwain.domain.plan import Place, Why
@@ -35,30 +36,39 @@ class Facts:
 Guard = Callable[[Draft, Facts], Draft]
 
 
-def hold_when_blind(draft: Draft, facts: Facts) -> Draft:
-    """Without readings nothing is started or stopped; unknown is not zero."""
-    if facts.fleet.load is not None:
-        return draft
-    return draft.because(dict(facts.fleet.deployed), "Blind", "no readings from the gateway: holding every count")
-
-
 def within_bounds(draft: Draft, facts: Facts) -> Draft:
-    """Never above maxReplicas over all variants: what serves already goes before what would be started."""
+    """Never above maxReplicas over all variants: what serves already goes before what would be started.
+
+    A pod that is being drained still counts, so nothing starts in its place until it is gone.
+    """
     most = facts.fleet.spec.scaling.max_replicas
-    surplus = sum(draft.counts.values()) - most
-    if surplus <= 0:
-        return draft
-    counts = dict(draft.counts)
-    standing = {p: sum(r.place == p and r.state is State.READY for r in facts.fleet.alive) for p in counts}
+    counts = _least_useful_first(draft.counts, facts.fleet, sum(draft.counts.values()) - most)
+    over = sum(arrange(facts.fleet, counts).replicas.values()) - most
+    for place in sorted(counts):
+        started = max(0, counts[place] - _here(facts.fleet, place))
+        cut = min(max(0, over), started)
+        counts[place] -= cut
+        over -= cut
+    return draft if counts == draft.counts else draft.because(counts, "AtMaxReplicas", f"capped at maxReplicas {most}")
+
+
+def _least_useful_first(draft: dict[Place, int], fleet: Fleet, surplus: int) -> dict[Place, int]:
+    """Counts less the surplus: first what isn't ready, then the rungs that are left, then the target."""
+    counts = dict(draft)
+    standing = {p: sum(r.place == p and r.state is State.READY for r in fleet.alive) for p in counts}
     for place in sorted(counts, key=lambda p: (standing[p] - counts[p], p)):
-        cut = min(surplus, max(0, counts[place] - standing[place]))
+        cut = min(max(0, surplus), max(0, counts[place] - standing[place]))
         counts[place] -= cut
         surplus -= cut
-    for place in sorted(counts, key=lambda p: (p[0] == facts.fleet.memory.target, p)):
-        cut = min(surplus, counts[place])
+    for place in sorted(counts, key=lambda p: (p[0] == fleet.memory.target, p)):
+        cut = min(max(0, surplus), counts[place])
         counts[place] -= cut
         surplus -= cut
-    return draft.because(counts, "AtMaxReplicas", f"capped at maxReplicas {most}")
+    return counts
+
+
+def _here(fleet: Fleet, place: Place) -> int:
+    return sum(r.place == place for r in fleet.alive)
 
 
 def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
@@ -66,14 +76,14 @@ def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
     purse = facts.purse
     if purse is None or not must_stop(facts.fleet, purse, running_micro_per_h(facts.fleet)):
         return draft
-    counts = {place: min(n, facts.floor.get(place, 0)) for place, n in draft.counts.items()}
+    counts = {**dict.fromkeys(draft.counts, 0), **facts.floor}
     left = dollars(purse.left_micro)
     if any(counts.values()):
         return draft.because(counts, "BudgetFloor", f"{left} is left: only the declared floor stays, above the budget")
     return draft.because(counts, "BudgetExhausted", f"{left} is left in this period: nothing runs until the next one")
 
 
-GUARDS: tuple[Guard, ...] = (hold_when_blind, within_bounds, within_hard_budget)
+GUARDS: tuple[Guard, ...] = (within_bounds, within_hard_budget)
 
 
 def guarded(draft: Draft, facts: Facts) -> Draft:

@@ -9,8 +9,9 @@ from costwain.decide.swap import ready
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Fleet, Replica, State
 
-# Who goes first: what costs a client nothing. A ready pod goes last, and drains before it does.
-_GOES_FIRST = (State.DRAINED, State.PENDING, State.STARTING, State.DRAINING, State.READY)
+# Who goes first: what is furthest from serving, which is also whom Kubernetes deletes first. A ready pod goes last,
+# and drains before it does; one that was drained is warm and comes back sooner than a new one loads.
+_GOES_FIRST = (State.PENDING, State.STARTING, State.DRAINED, State.DRAINING, State.READY)
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,19 @@ class Arrangement:
 def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Iterable[Rung], demand_per_s: float) -> dict[Place, int]:
     """Replicas by place: the target's mix as far as accelerators are free now, and what the other rungs still serve.
 
-    Another rung keeps what carries its share of the traffic, and its last replica until its queue is empty.
-    Running replicas of the target beyond its mix stay until the mix carries the demand without them.
+    Another rung keeps what carries its share of the traffic, and its last replica until its queue is empty;
+    where nothing is to run, it goes too.
+    Running replicas of the target beyond its mix stay until the mix carries without them what it is to carry.
     """
     now = {o.place: o.most_now for o in target.options}
     counts = {place: min(n, now[place]) for place, n in mix.counts.items()}
-    _keep_while_needed(fleet, target, counts, demand_per_s if mix.counts else 0.0)
-    gone = not mix.counts
-    for rung in rungs:
+    _keep_while_needed(fleet, target, counts, min(demand_per_s, mix.per_s))
+    for rung in rungs if mix.counts else ():
         if rung.name == target.name:
             continue
         share = fleet.memory.shares.get(rung.name, 0)
         queued = fleet.load.queued.get(rung.name, 0) if fleet.load else 0
-        least = 1 if (share or queued) and not gone else 0
+        least = 1 if share or queued else 0
         counts.update(_still_serving(fleet, rung, demand_per_s * share / 100, least))
     return _make_room(fleet, target, mix, counts)
 
@@ -64,7 +65,7 @@ def arrange(fleet: Fleet, counts: Mapping[Place, int]) -> Arrangement:
 
 
 def _order(replica: Replica) -> tuple[int, float, str]:
-    """Drained first, ready last; among equals the youngest, whose cache is the coldest."""
+    """Waiting first, ready last; among equals the youngest, whose cache is the coldest."""
     return _GOES_FIRST.index(replica.state), -replica.since_s, replica.pod
 
 
@@ -108,11 +109,15 @@ def _rate(option: Mapping[Place, Option], place: Place) -> float:
 
 
 def _make_room(fleet: Fleet, target: Rung, mix: Mix, counts: dict[Place, int]) -> dict[Place, int]:
-    """Where the target can't start at all since its own fleet fills its pools, one other replica makes way."""
-    if any(r.variant == target.name for r in fleet.alive) or any(counts.get(place) for place in mix.counts):
+    """One other replica makes way where the target can't start at all: its own fleet fills its pools or its ceiling."""
+    if not mix.counts or any(r.variant == target.name for r in fleet.alive):
         return counts
-    pools = {pool for _, pool in mix.counts}
-    others = [place for place in sorted(counts) if counts[place] and place[1] in pools and place[0] != target.name]
+    others = [place for place in sorted(counts) if counts[place] and place[0] != target.name]
+    at_ceiling = sum(counts[place] for place in others) >= fleet.spec.scaling.max_replicas
+    if any(counts.get(place) for place in mix.counts) and not at_ceiling:
+        return counts
+    pools = {place[1] for place in (others if at_ceiling else mix.counts)}
+    others = [place for place in others if place[1] in pools]
     stay = sum(counts[place] for place in others)
     if stay < sum(r.pool in pools for r in fleet.replicas):  # something is on its way out there already
         return counts

@@ -54,6 +54,16 @@ def ready(fleet: Fleet) -> tuple[Replica, ...]:
     return tuple(r for r in fleet.replicas if r.state is State.READY)
 
 
+def held_shares(fleet: Fleet) -> dict[str, int]:
+    """The shares as they are, among variants that the ladder has."""
+    ladder = [v.name for v in fleet.spec.variants]
+    known = {name: n for name, n in fleet.memory.shares.items() if name in ladder and n > 0}
+    if known:
+        return _scaled(known, 100)
+    standing = {r.variant for r in ready(fleet)}
+    return {next((name for name in ladder if name in standing), ladder[0]): 100}
+
+
 def _scaled(shares: Mapping[str, int], total: int) -> dict[str, int]:
     """Whole percents in the same proportion with a given sum; what rounding leaves goes to the largest.
 
