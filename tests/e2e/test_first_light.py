@@ -5,13 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.ledgers import independent_micro, ledger_of
+from tests.e2e.ledgers import WATCH_DELAY_MICRO, independent_micro, ledger_of
 
 from costwain.local import cluster, demo, demo_fleet
-
-# Fleet time runs 30 times faster, and with it every tenth of a second by which a busy machine's watch is late:
-# two of them a pod, some 30 pods, at the dearer price.
-WATCH_DELAY_MICRO = 2 * 0.1 * demo.FACTOR * 30 * 3_390_000 / 3600 / 2
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -51,7 +47,8 @@ def test_no_hour_spends_more_than_its_budget(played: Any) -> None:
 def test_the_budget_binds_and_the_swaps_say_why(played: Any) -> None:
     _, ended = played
     kinds = [swap.split(":")[0] for swap in ended.swaps]
-    assert kinds[:2] == ["SteppedDown", "SteppedUp"]
+    assert kinds[0] == "SteppedDown"
+    assert "SteppedUp" in kinds
     assert ended.swaps[0].startswith("SteppedDown: qwen3-32b needs $")
     assert ended.swaps[0].endswith("qwen3-8b serves for $1.99/h")
     assert set(ended.load.summary().by_variant) == {"qwen3-32b", "qwen3-8b"}  # minQuality bars qwen3-4b

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.ledgers import independent_micro, ledger_of
+from tests.e2e.ledgers import WATCH_DELAY_MICRO, independent_micro, ledger_of
 
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.resources import MODEL_DEPLOYMENTS
@@ -50,7 +50,9 @@ def test_it_was_killed_in_the_middle_of_both(killed: Any) -> None:
 def test_nothing_was_lost_and_the_story_ends_the_same(killed: Any) -> None:
     _, ended, _ = killed
     assert ended.load.summary().lost_by_cause == {}
-    assert [swap.split(":")[0] for swap in ended.swaps][:2] == ["SteppedDown", "SteppedUp"]
+    kinds = [swap.split(":")[0] for swap in ended.swaps]
+    assert kinds[0] == "SteppedDown"
+    assert "SteppedUp" in kinds
     assert ended.budget.held
 
 
@@ -60,7 +62,8 @@ def test_the_ledger_still_is_the_sum_over_pod_lifetimes(killed: Any) -> None:
     assert ledger.open == []
     true_micro, metered_micro = independent_micro(running), ledger.spent_micro(0.0, 1e12)
     # What went while nobody watched is charged up to the moment it was missed, and said to be uncertain.
-    assert true_micro * 0.998 <= metered_micro <= true_micro * 1.002 + ledger.uncertain_micro(0.0)
+    most_micro = true_micro * 1.001 + WATCH_DELAY_MICRO + ledger.uncertain_micro(0.0)
+    assert true_micro * 0.999 - WATCH_DELAY_MICRO <= metered_micro <= most_micro
 
 
 async def _kill(running: cluster.Cluster, kills: list[str]) -> None:
