@@ -13,7 +13,7 @@ from costwain.decide.forecast import forecast, observe_demand, request_shape
 from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_hard_budget
 from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
 from costwain.decide.placement import arrange, wanted
-from costwain.decide.sizing import Mix, Want
+from costwain.decide.sizing import Want
 from costwain.decide.swap import Progress, held_shares, ready, step_shares
 from costwain.domain.memory import Memory
 from costwain.domain.money import dollars

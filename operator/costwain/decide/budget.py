@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from costwain.decide.window import Window, window
 from costwain.domain.money import cost_micro, dollars, micro_of
 from costwain.domain.plan import Money
-from costwain.domain.snapshot import Fleet
+from costwain.domain.snapshot import Fleet, State
 
 UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
 SERVE_S = 600.0  # what a start is worth, where the money doesn't last to the period's end
 STOP_S = 300.0  # from the decision to stop a pod until it is off the bill: the longest answers that it still gives
+
+_LEAVING = (State.DRAINING, State.DRAINED, State.TERMINATING)
 
 
 @dataclass(frozen=True)
@@ -115,15 +117,26 @@ def _until_it_serves(purse: Purse, step: Step) -> int:
 
 def worth_a_start(fleet: Fleet, purse: Purse, hourly_micro: int, start_s: float) -> bool:
     """Whether a replica that can't be paid to the period's end can at least load, serve for a while, and stop."""
-    return purse.pays(hourly_micro, min(start_s + SERVE_S + _stopping_s(fleet), purse.left_s))
+    return purse.pays(hourly_micro, min(start_s + SERVE_S + stopping_s(fleet), purse.left_s))
 
 
 def must_stop(fleet: Fleet, purse: Purse, hourly_micro: int) -> bool:
-    """Whether pods must go now so that their bills are closed before the money is gone."""
-    return not purse.pays(hourly_micro, min(_stopping_s(fleet), purse.left_s))
+    """Whether a rate must end now so that its bills are closed before the money is gone."""
+    return not purse.pays(hourly_micro, min(stopping_s(fleet), purse.left_s))
 
 
-def _stopping_s(fleet: Fleet) -> float:
+def must_stop_all(fleet: Fleet, purse: Purse) -> bool:
+    """The same for all that is on the bill; what is leaving already owes only the rest of its time."""
+    leaving = {r.uid: r.since_s for r in fleet.replicas if r.state in _LEAVING}
+    owed_micro = 0
+    for line in fleet.ledger.open:
+        gone_s = leaving.get(line.uid, purse.now_s) + stopping_s(fleet)
+        owed_micro += cost_micro(line.hourly_micro, max(0.0, min(gone_s - purse.now_s, purse.left_s)))
+    return owed_micro > purse.left_micro
+
+
+def stopping_s(fleet: Fleet) -> float:
+    """The longest time from the decision to stop a pod until it is off the bill."""
     return STOP_S + max(v.engine.shutdown_timeout_seconds for v in fleet.spec.variants)
 
 

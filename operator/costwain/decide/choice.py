@@ -14,6 +14,7 @@ from costwain.decide.budget import (
     may_stay,
     must_stop,
     priced,
+    stopping_s,
     worth_a_start,
 )
 from costwain.decide.forecast import Forecast
@@ -22,8 +23,6 @@ from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet
-
-DRAIN_S = 120.0  # what a swap takes beside the new rung's start and its steps
 
 
 @dataclass(frozen=True)
@@ -103,12 +102,12 @@ def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | No
     """The cheapest acceptable rung's rate, how long a swap to it runs both, and what serves until then."""
     rung, mix = min(offers, key=lambda offer: (offer[1].short, offer[1].hourly_micro))
     swap = case.fleet.spec.swap
-    stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents) + DRAIN_S
+    stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
     floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
     serving = next((m for r, m in offers if r is current and _running(case.fleet, r.name)), None)
     return Step(
         reserve_micro_per_h=floor.hourly_micro if case.expected.idle else mix.hourly_micro,
-        both_s=stepping_s,
+        both_s=stepping_s + stopping_s(case.fleet),
         serving_micro_per_h=serving.hourly_micro if serving else 0,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from costwain.decide.budget import Purse, must_stop, running_micro_per_h
+from costwain.decide.budget import Purse, must_stop_all
 from costwain.decide.placement import arrange
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.money import dollars
@@ -74,7 +74,7 @@ def _here(fleet: Fleet, place: Place) -> int:
 def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
     """Pods go before the money does: what runs now must still be payable while it stops."""
     purse = facts.purse
-    if purse is None or not must_stop(facts.fleet, purse, running_micro_per_h(facts.fleet)):
+    if purse is None or not must_stop_all(facts.fleet, purse):
         return draft
     counts = {**dict.fromkeys(draft.counts, 0), **facts.floor}
     left = dollars(purse.left_micro)

@@ -32,7 +32,7 @@ def window(period: str, time_zone: str, now_s: float) -> Window:
         zone = ZoneInfo(time_zone)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(f"budget.timeZone: unknown IANA time zone, found {time_zone!r}") from error
-    now = datetime.fromtimestamp(now_s, zone)
+    now = datetime.fromtimestamp(math.floor(now_s), zone)  # it would round up into the next period
     if period == "Hour":
         # Hours of the zone's standard time: where summer time moves by half an hour, they still don't overlap.
         offset_s = ((now.utcoffset() or _NONE) - (now.dst() or _NONE)).total_seconds()
