@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.decide import builders
-from tests.decide.builders import HOUR_S, NOW_S, fleet, line, replicas
+from tests.decide.builders import HOUR_S, NOW_S, fleet, line, replica, replicas
 
-from costwain.decide.budget import Purse, Step, may_rise, may_stay, money, must_stop, priced, purse
-from costwain.decide.budget import running_micro_per_h as running
+from costwain.decide.budget import Purse, Step, may_rise, may_stay, money, must_stop_all, priced, purse
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.money import micro_of
+from costwain.domain.snapshot import State
 
 RESERVE = Step(micro_of("2.00"), 300.0, micro_of("2.00"))
 
@@ -116,13 +116,20 @@ def test_more_dollars_never_forbid(
 def test_pods_must_stop_while_their_stop_can_still_be_paid() -> None:
     """Two at $3/h for the 300 s and 120 s that a stop takes are $0.70."""
     this = fleet(*replicas("full/mi300x", 2))
-    assert not must_stop(this, builders.purse("0.70"), running(this))
-    assert must_stop(this, builders.purse("0.69"), running(this))
+    assert not must_stop_all(this, builders.purse("0.70"))
+    assert must_stop_all(this, builders.purse("0.69"))
+
+
+def test_what_is_leaving_already_owes_only_the_rest_of_its_time() -> None:
+    """One at $3/h for 420 s and one for 20 s are $0.37."""
+    this = fleet(replica("full/mi300x#1"), replica("full/mi300x#2", State.DRAINING, 400))
+    assert not must_stop_all(this, builders.purse("0.37"))
+    assert must_stop_all(this, builders.purse("0.36"))
 
 
 def test_at_the_end_of_a_period_only_the_rest_of_it_must_be_paid() -> None:
     this = fleet(*replicas("full/mi300x", 2))
-    assert not must_stop(this, builders.purse("0.10", left_s=60.0), running(this))
+    assert not must_stop_all(this, builders.purse("0.10", left_s=60.0))
 
 
 def test_the_figures_for_the_status() -> None:

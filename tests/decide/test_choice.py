@@ -1,6 +1,6 @@
 """Choice: which rung serves, with how many replicas, and the sentences that say so.
 
-`full` carries 10 requests/s for $10 an hour, `small` 40 for $4; both start in 100 s and a swap runs both for 310 s.
+`full` carries 10 requests/s for $10 an hour, `small` 40 for $4; both start in 100 s and a swap runs both for 610 s.
 """
 
 from typing import Any
@@ -51,16 +51,16 @@ def test_scale_out_comes_before_a_step_down() -> None:
 
 
 def test_money_that_does_not_last_at_this_rate_is_told() -> None:
-    got = chosen(*ONE_FULL, money=purse("5.00"), memory=serving("full"))
+    got = chosen(*ONE_FULL, money=purse("6.00"), memory=serving("full"))
     assert got.why.sentence == (
-        "full serves 10.0 requests/s on 1 x h100 for $10.00/h; at this rate the money lasts until 10:30"
+        "full serves 10.0 requests/s on 1 x h100 for $10.00/h; at this rate the money lasts until 10:36"
     )
 
 
 def test_the_clock_is_the_budgets_own() -> None:
     berlin = {"amount": "100.00", "timeZone": "Europe/Berlin"}
-    got = chosen(*ONE_FULL, money=purse("5.00"), memory=serving("full"), budget=berlin)
-    assert got.why.sentence.endswith("the money lasts until 11:30")
+    got = chosen(*ONE_FULL, money=purse("6.00"), memory=serving("full"), budget=berlin)
+    assert got.why.sentence.endswith("the money lasts until 11:36")
 
 
 def test_a_budget_that_binds_steps_down_and_says_why() -> None:
@@ -135,9 +135,9 @@ def test_a_target_that_is_no_longer_in_the_ladder_is_forgotten_without_a_dwell_t
 
 FRESH = {  # story: (dollars left of an hour, rung)
     "it pays the hour": ("10.00", "full"),
-    # dwell 900 s and 310 s of the way down of $10, and $4 for the other 2700 s: $6.36 and a tenth
-    "it pays the dwell time, the way down and the reserve": ("7.00", "full"),
-    "it would be left within minutes": ("6.90", "small"),
+    # dwell 900 s and 610 s of the way down of $10, and $4 for the other 2700 s: $7.19 and a tenth
+    "it pays the dwell time, the way down and the reserve": ("7.92", "full"),
+    "it would be left within minutes": ("7.90", "small"),
     "it pays the reserve alone": ("4.00", "small"),
 }
 
@@ -236,7 +236,7 @@ def test_the_end_of_the_money(
 
 def test_an_idle_fleet_reserves_its_floor_alone() -> None:
     idle = fleet(*ONE_FULL, budget=BUDGET, memory=serving("full"))
-    got = choose(case(idle, FULL, SMALL, per_s=0.0, money=purse("1.00", left_s=4 * HOUR_S), idle=True))
+    got = choose(case(idle, FULL, SMALL, per_s=0.0, money=purse("2.00", left_s=4 * HOUR_S), idle=True))
     assert got is not None
     assert got.rung.name == "full"
 
