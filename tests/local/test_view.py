@@ -69,21 +69,21 @@ CROWD = tuple(
 PARTS = {
     "a budget that is gone is full and stays inside its frame": (
         replace(BUSY, money=replace(MONEY, spent_micro=4_500_000, forecast_micro=9_000_000)),
-        f"budget  {'█' * 46}  $4.50 of $4.00, $9.00 expected",
+        f"budget {'█' * 46} $4.50 of $4.00, $9.00 expected",
     ),
     "without a budget there is the rate and what was spent": (
         replace(BUSY, money=Money(1_990_000, spent_micro=250_000)),
-        "budget  no budget: spend is metered                  $0.25 spent",
+        "budget no budget: spend is metered $0.25 spent",
     ),
     "a ladder too long for the screen says so": (replace(BUSY, variants=CROWD), "and 24 more lines"),
     "a pool too wide for its column says how many more": (replace(BUSY, variants=CROWD), "+24"),
-    "a window that is over stays inside its frame": (replace(BUSY, now_s=ELEVEN_S + 9000), f"window  {'█' * 46}  "),
+    "a window that is over stays inside its frame": (replace(BUSY, now_s=ELEVEN_S + 9000), f"window {'█' * 46} "),
 }
 
 
 @pytest.mark.parametrize(("state", "want"), PARTS.values(), ids=PARTS)
 def test_what_the_picture_says(state: ViewState, want: str) -> None:
-    assert want in drawn(state)
+    assert want in " ".join(drawn(state).split())
 
 
 @pytest.mark.parametrize("height", [18, 24, 30])

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from costwain.domain.money import dollars
-from costwain.local.load_report import Summary, duration
+from costwain.local.load_report import Spread, Summary, duration
 from costwain.local.view_lines import clock_text
 from costwain.local.view_model import Told
 
@@ -44,17 +44,14 @@ class Ending:
 
 def rows_of(ending: Ending) -> list[tuple[str, str]]:
     """(name, value) in the order in which a person asks; a name that is empty goes on with the one above."""
-    load, first = ending.load, ending.load.ttft_s
+    load = ending.load
     causes = ", ".join(f"{count} {cause}" for cause, count in load.lost_by_cause.items())
-    times = (
-        "none" if first.p50 is None or first.p99 is None else f"p50 {duration(first.p50)}, p99 {duration(first.p99)}"
-    )
     shares = ", ".join(f"{name} {_percent(count, load.complete)}" for name, count in load.by_variant.items())
     rows = [
         ("requests", f"{load.requests} in {load.duration_s / 60:.0f} minutes of the fleet"),
         ("lost", f"{load.lost}{f' ({causes})' if causes else ''}"),
         ("answered by", shares or "nobody"),
-        ("first token", times),
+        ("first token", _times(load.ttft_s)),
         ("spent", dollars(ending.spent_micro) + _saved(ending)),
     ]
     for start, spent in sorted(ending.windows.items()):
@@ -89,6 +86,12 @@ def verdict(ending: Ending) -> str:
     if ending.limit_micro is None:
         return f"{lost}, there was no budget"
     return f"{lost}, the budget {'held' if ending.held else 'did not hold'}"
+
+
+def _times(spread: Spread) -> str:
+    if spread.p50 is None or spread.p99 is None:
+        return "none"
+    return f"p50 {duration(spread.p50)}, p99 {duration(spread.p99)}"
 
 
 def _against(spent_micro: int, limit_micro: int | None) -> str:
