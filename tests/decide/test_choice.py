@@ -193,6 +193,20 @@ def test_another_replica_within_money_needs_a_tenth_to_spare() -> None:
     assert chosen(*pods, per_s=160.0, money=purse("13.21"), memory=serving("small")).mix.replicas == 3
 
 
+def test_money_that_does_not_reach_never_moves_replicas_to_another_pool() -> None:
+    """Three on the cheap pool would carry more, but until they do both would have to be paid."""
+    pools = rung(option("small/h100", 40.0, "4.00"), option("small/mi300x", 30.0, "2.50"))
+    got = chosen(*replicas("small/h100", 2), ladder=(pools,), per_s=200.0, money=purse("9.00"), memory=serving("small"))
+    assert dict(got.mix.counts) == {("small", "h100"): 2}
+
+
+def test_late_in_a_period_nothing_starts_that_the_next_could_not_pay() -> None:
+    """$1 for five minutes is $12 an hour; the next day has $2 an hour."""
+    late = purse("1.00", limit="48.00", left_s=300.0)
+    got = chosen(*ONE_SMALL, ladder=(SMALL,), per_s=200.0, money=late, memory=serving("small"))
+    assert got.mix.replicas == 1
+
+
 def test_the_cheapest_is_the_one_for_the_demand_there_is() -> None:
     """`full` would be cheaper a request, were there requests for it."""
     dear = rung(option("full/h100", 100.0, "10.00"))

@@ -42,6 +42,13 @@ class Purse:
         """The rate at which what is left lasts exactly until the period ends."""
         return round(self.left_micro * 3600 / max(self.left_s, 1.0))
 
+    def growing_micro_per_h(self, start_s: float) -> float:
+        """What may run at most after a start: the even rate with a margin, and late in a period the next one's too."""
+        rate = self.even_micro_per_h / (1 + UP_MARGIN)
+        if self.left_s >= start_s + SERVE_S:
+            return rate
+        return min(rate, self.limit_micro * 3600 / (self.window.end_s - self.window.start_s))
+
     def lasts_s(self, hourly_micro: int, reserve_micro: int) -> float:
         """Seconds for which a rate can be paid if the reserve rate is to be paid after it."""
         if hourly_micro <= reserve_micro:

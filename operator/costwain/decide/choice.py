@@ -6,7 +6,6 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from costwain.decide.budget import (
-    UP_MARGIN,
     Purse,
     Step,
     may_rise,
@@ -129,7 +128,7 @@ def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) 
     if current is not None and _too_late(case, current, step):
         rung = current
     else:
-        rung = min(offers, key=lambda offer: (_micro_per_request(case, offer[1]), offer[0].name))[0]
+        rung = min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
     floor = case.fleet.spec.scaling.min_replicas if budget.on_exhausted == "ScaleToFloor" else 0
     return _within_money(case, purse, rung, floor)
 
@@ -141,7 +140,7 @@ def _micro_per_request(case: Case, mix: Mix) -> float:
 
 def _within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
     """As many replicas of a rung as the rest of the period can pay, at least the declared floor."""
-    mix = max(_staying(case, purse, rung), _growing(case, purse, rung), key=lambda m: m.per_s)
+    mix = _growing(case, purse, rung, _staying(case, purse, rung))
     until = clock(case, purse.window.end_s)
     if mix.replicas >= floor:
         count = mix.replicas or "no replica"
@@ -169,10 +168,19 @@ def _staying(case: Case, purse: Purse, rung: Rung) -> Mix:
     return one if serve_on else mix  # serve while there is money rather than save it for an idle end
 
 
-def _growing(case: Case, purse: Purse, rung: Rung) -> Mix:
-    """What may be started: the even rate pays it with a margin, or it is one that serves for a while."""
-    mix = case.mix(rung, replace(case.want, hourly_micro=purse.even_micro_per_h / (1 + UP_MARGIN)))
-    one = case.mix(rung, replace(case.want, per_s=0.0, least=1, most=1))
+def _growing(case: Case, purse: Purse, rung: Rung, staying: Mix) -> Mix:
+    """What stays, and what may be started beside it: the even rate pays both, or it is one that serves for a while.
+
+    Nothing moves to another pool: while both ran, neither could be paid. A margin keeps it from coming and going,
+    since the even rate grows as long as less runs than it pays.
+    """
+    rest_micro = purse.growing_micro_per_h(rung.start_s) - staying.hourly_micro
+    options = [replace(o, most=max(0, o.most - staying.counts.get(o.place, 0))) for o in rung.options]
+    missing = Want(case.want.per_s - staying.per_s, 0, case.want.most - staying.replicas, rest_micro)
+    if staying.counts:
+        return staying.plus(cheapest(options, missing, {}))
+    mix = cheapest(options, replace(missing, least=case.want.least), {})
+    one = cheapest(options, Want(0.0, 1, 1), {})
     return mix if mix.counts or not worth_a_start(case.fleet, purse, one.hourly_micro, rung.start_s) else one
 
 

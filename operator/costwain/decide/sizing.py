@@ -24,6 +24,13 @@ class Mix:
     def replicas(self) -> int:
         return sum(self.counts.values())
 
+    def plus(self, more: "Mix") -> "Mix":
+        """Both together, as short as the other is."""
+        counts = {
+            place: self.counts.get(place, 0) + more.counts.get(place, 0) for place in {*self.counts, *more.counts}
+        }
+        return Mix(counts, self.per_s + more.per_s, self.hourly_micro + more.hourly_micro, more.short)
+
 
 @dataclass(frozen=True)
 class Want:
