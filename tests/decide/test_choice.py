@@ -112,6 +112,26 @@ def test_accelerators_for_nobody_are_no_fault() -> None:
     assert (got.why.code, got.mix.counts) == ("AcceleratorsShort", {})
 
 
+CROWDED: dict[str, tuple[tuple[Replica, ...], float, int, int, str]] = {
+    # story: (pods, demand, accelerators free beside them, maxReplicas, rung); full needs two for the demand
+    "there is room for both at once": (ONE_SMALL, 20.0, 2, 8, "full"),
+    "one of two could start, and that makes a queue": (ONE_SMALL, 20.0, 1, 8, "small"),
+    "one is enough now": (ONE_SMALL, 10.0, 1, 8, "full"),
+    "the ceiling leaves room for one of two": (ONE_SMALL, 20.0, 8, 2, "small"),
+    "a lone replica has no other way than to make place": (ONE_SMALL, 10.0, 8, 1, "full"),
+    "nor has one on the only accelerator": (ONE_SMALL, 10.0, 0, 8, "full"),
+}
+
+
+@pytest.mark.parametrize(("pods", "per_s", "free", "most", "name"), CROWDED.values(), ids=CROWDED)
+def test_a_rise_is_created_before_the_old_rung_goes(
+    pods: tuple[Replica, ...], per_s: float, free: int, most: int, name: str
+) -> None:
+    ladder = (rung(option("full/h100", most_now=free)), SMALL)
+    got = chosen(*pods, ladder=ladder, per_s=per_s, memory=serving("small"), scaling={"maxReplicas": most})
+    assert got.rung.name == name
+
+
 BARRED = {
     "barred, though it is the cheapest": (FULL, rung(*SMALL.options, barred=Why("GateFailed", "too bad"))),
     "without an option": (FULL, Rung(SMALL.variant, (), None, ())),
@@ -205,6 +225,14 @@ def test_late_in_a_period_nothing_starts_that_the_next_could_not_pay() -> None:
     late = purse("1.00", limit="48.00", left_s=300.0)
     got = chosen(*ONE_SMALL, ladder=(SMALL,), per_s=200.0, money=late, memory=serving("small"))
     assert got.mix.replicas == 1
+
+
+def test_late_in_a_period_a_peak_starts_what_the_next_period_pays_for_a_while() -> None:
+    """$20 an hour for the last minute is nothing; for the next ten minutes it is $3.33."""
+    for limit, n in (("90.00", 1), ("110.00", 2)):  # the reserve is $4 an hour all day, $96
+        late = purse("2.00", limit=limit, left_s=60.0)
+        got = chosen(*ONE_FULL, per_s=20.0, money=late, memory=serving("full"))
+        assert got.mix.replicas == n
 
 
 def test_the_cheapest_is_the_one_for_the_demand_there_is() -> None:

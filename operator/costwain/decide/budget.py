@@ -112,10 +112,16 @@ def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> boo
     )
     if needed * (1 + UP_MARGIN) > purse.left_micro:
         return False
+    next_s = max(0.0, dwell_s - purse.left_s)  # part of the dwell that the next period must pay
+    return next_s == 0 or next_pays(purse, hourly_micro, next_s, step)
+
+
+def next_pays(purse: Purse, hourly_micro: int, duration_s: float, step: Step) -> bool:
+    """Whether the next period can pay a rate for so long, and the reserve for the rest of it."""
     period_s = purse.window.end_s - purse.window.start_s
-    next_s = min(max(0.0, dwell_s - purse.left_s), period_s)  # part of the dwell that the next period must pay
-    in_next = cost_micro(hourly_micro, next_s) + cost_micro(step.reserve_micro_per_h, period_s - next_s)
-    return next_s == 0 or in_next * (1 + UP_MARGIN) <= purse.limit_micro
+    for_s = min(duration_s, period_s)
+    needed = cost_micro(hourly_micro, for_s) + cost_micro(step.reserve_micro_per_h, period_s - for_s)
+    return needed * (1 + UP_MARGIN) <= purse.limit_micro
 
 
 def _until_it_serves(purse: Purse, step: Step) -> int:

@@ -6,12 +6,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from costwain.decide.budget import (
+    SERVE_S,
     Purse,
     Step,
     may_rise,
     may_start,
     may_stay,
     must_stop,
+    next_pays,
     priced,
     stopping_s,
     worth_a_start,
@@ -78,7 +80,7 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
     ladder = [r.name for r in case.eligible]
     rises = current is not None and ladder.index(rung.name) < ladder.index(current.name)
     dwell_s = case.fleet.spec.swap.min_dwell_seconds
-    if rises and case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s:
+    if rises and (case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s or not _can_be_created(case, rung)):
         return False
     if purse is None:
         return True
@@ -86,15 +88,35 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
         return may_rise(purse, mix.hourly_micro, dwell_s, step)
     if current is not None and rung is not current and _too_late(case, current, step):
         return False
-    if mix.hourly_micro > step.reserve_micro_per_h and not _running(case.fleet, rung.name):
+    late = purse.left_s < rung.start_s + SERVE_S  # what starts now serves in the next period
+    if late and mix.replicas > _count(case, rung) and not next_pays(purse, mix.hourly_micro, SERVE_S, step):
+        return False
+    if mix.hourly_micro > step.reserve_micro_per_h and not _count(case, rung):
         return may_start(purse, mix.hourly_micro, dwell_s, step)
     return may_stay(purse, mix.hourly_micro, step)
+
+
+def _count(case: Case, rung: Rung) -> int:
+    return sum(_running(case.fleet, rung.name).values())
+
+
+def _can_be_created(case: Case, rung: Rung) -> bool:
+    """CreateFirst: what can start beside the others must carry what arrives, or the rise itself makes a queue.
+
+    A lone replica that leaves no room for a second one has no such choice.
+    """
+    others = sum(r.variant != rung.name for r in case.fleet.alive)
+    room = case.fleet.spec.scaling.max_replicas - others
+    if others <= 1 and (room < 1 or not any(o.most_now for o in rung.options)):
+        return True
+    beside = [replace(o, most=o.most_now) for o in rung.options]
+    return not cheapest(beside, Want(case.expected.now_per_s, 1, room), {}).short
 
 
 def _too_late(case: Case, current: Rung, step: Step) -> bool:
     """Whether a step down would end after the period and so save nothing in it; what runs could still shrink."""
     late = case.purse is not None and case.purse.left_s < step.both_s
-    return late and bool(_running(case.fleet, current.name)) and not case.mix(current, case.want).short
+    return late and _count(case, current) > 0 and not case.mix(current, case.want).short
 
 
 def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
@@ -103,7 +125,7 @@ def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | No
     swap = case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
     floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
-    serving = next((m for r, m in offers if r is current and _running(case.fleet, r.name)), None)
+    serving = next((m for r, m in offers if r is current and _count(case, r)), None)
     return Step(
         reserve_micro_per_h=floor.hourly_micro if case.expected.idle else mix.hourly_micro,
         both_s=stepping_s + stopping_s(case.fleet),
