@@ -43,11 +43,17 @@ def test_a_state_in_one_line(state: ViewState, want: str) -> None:
 
 
 MORE_READY = replace(BIG, share_percent=100, pools=(PoolView("h100", (State.READY,) * 3, None),))
+GOING = PoolView("mi300x", (State.READY, State.TERMINATING), None)
 CHANGES = {
     "a second passed": (replace(CALM, now_s=CALM.now_s + 1), False),
     "more was sent and answered": (replace(CALM, load=Counters(500, 400, 0)), False),
     "the queue moved": (replace(CALM, waiting=2), False),
-    "the queue is empty": (replace(CALM, waiting=0), True),
+    "the queue is an order of magnitude longer": (replace(CALM, waiting=30), True),
+    "nobody knows the queue any more": (replace(CALM, waiting=None), True),
+    "a draining replica is being deleted: the line would be the same": (
+        replace(CALM, variants=(replace(BIG, share_percent=100, pools=(BIG.pools[0], GOING)),)),
+        False,
+    ),
     "a request was lost": (replace(CALM, load=Counters(500, 400, 1)), True),
     "a replica became ready": (replace(CALM, variants=(MORE_READY,)), True),
     "the shares moved": (replace(CALM, variants=(replace(BIG, share_percent=50),)), True),

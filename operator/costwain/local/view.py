@@ -98,8 +98,9 @@ def _bars(state: ViewState) -> Table:
     if money is not None:
         grid.add_row("budget", *_budget(money))
     rate = "?" if money is None else f"{dollars(money.hourly_micro)}/h"
-    queue = f"{_known(state.waiting)} waiting, {_known(state.running)} running"
-    grid.add_row("rate", Text.assemble((rate, "bold"), "    queue ", _loud(queue, bool(state.waiting), "yellow")))
+    waiting = _loud(f"{_known(state.waiting)} waiting", bool(state.waiting), "yellow")
+    queue = Text.assemble("    queue ", waiting, f", {_known(state.running)} running")
+    grid.add_row("rate", Text.assemble((rate, "bold"), queue))
     sent = f"{load.sent} sent, {load.done} answered, {load.in_flight} under way, "
     grid.add_row("load", Text.assemble(sent, _loud(f"{load.lost} lost", load.lost > 0, _ALARM)))
     return grid
@@ -154,7 +155,7 @@ def _pool(pool: PoolView) -> Row:
     if len(pool.replicas) > _MOST_DOTS:
         dots.append(f"+{len(pool.replicas) - _MOST_DOTS} ")
     rate = "?" if pool.hourly_micro is None else dollars(pool.hourly_micro)
-    facts = Text(f"{pool.ready} of {len(pool.replicas)} ready, {rate}/h", "bright_black")
+    facts = Text(f"{pool.ready} of {len(pool.replicas)} ready, {rate}/h")
     return Text(f"  {pool.name}"), dots, facts
 
 

@@ -77,10 +77,10 @@ def _money(money: Money | None) -> list[str]:
 
 
 def _picture(state: ViewState) -> object:
-    """What counts as a change: shares, replicas, the window and tenth of the budget, a queue or none, a loss."""
+    """What counts as a change: shares, replicas, the window and tenth of the budget, the queue's size, a loss."""
     money = state.money
     spent = None
     if money is not None and money.spent_micro is not None and money.limit_micro:
         spent = money.start_s, 100 * money.spent_micro // money.limit_micro // _STEP_PERCENT
-    places = tuple((v.name, v.share_percent, tuple((p.name, p.replicas) for p in v.pools)) for v in state.variants)
-    return places, spent, bool(state.waiting), state.load.lost
+    queue = None if state.waiting is None else len(str(state.waiting))  # ten times as long is another queue
+    return tuple(map(_variant, state.variants)), spent, queue, state.load.lost
