@@ -75,7 +75,7 @@ PARTS = {
         replace(BUSY, money=Money(1_990_000, spent_micro=250_000)),
         "budget no budget: spend is metered $0.25 spent",
     ),
-    "a ladder too long for the screen says so": (replace(BUSY, variants=CROWD), "and 24 more lines"),
+    "a ladder too long for the screen says so": (replace(BUSY, variants=CROWD), "and 21 more lines"),
     "a pool too wide for its column says how many more": (replace(BUSY, variants=CROWD), "+24"),
     "a window that is over stays inside its frame": (replace(BUSY, now_s=ELEVEN_S + 9000), f"window {'█' * 46} "),
 }

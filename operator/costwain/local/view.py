@@ -35,8 +35,8 @@ _ALARM = "red"
 _MOST_DOTS = 16
 _SENTENCE = 66  # columns of a sentence beside its time and code
 _REASON, _MOST_REASONS = 88, 3
-# Lines of the panel that aren't the story: frame, bars, rate, load, spaces, legend, heading.
-_FIXED = 12
+# Lines beside rungs, reasons and story: frame 2, bars and figures 4, spaces 2, legend 1.
+_FIXED = 9
 
 Row = tuple[Text, ...]
 Show = Callable[[ViewState], None]
