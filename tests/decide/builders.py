@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from costwain.decide.budget import Purse
-from costwain.decide.choice import Case
+from costwain.decide.case import Case
 from costwain.decide.forecast import Forecast
 from costwain.decide.options import Option, Rung
 from costwain.decide.window import Window

@@ -1,41 +1,14 @@
-"""Choice: which rung serves, with how many replicas, and the sentences that say so.
-
-`full` carries 10 requests/s for $10 an hour, `small` 40 for $4; both start in 100 s and a swap runs both for 610 s.
-"""
-
-from typing import Any
+"""Choice: which rung serves, with how many replicas, and the sentences that say so."""
 
 import pytest
 from tests.decide.builders import HOUR_S, NOW_S, case, fleet, option, purse, replica, replicas, rung, serving
+from tests.decide.ladders import BUDGET, FULL, MIDDLE, ONE_FULL, ONE_SMALL, SMALL, chosen
 
-from costwain.decide.budget import Purse
-from costwain.decide.choice import Choice, choose
+from costwain.decide.choice import choose
 from costwain.decide.options import Rung
 from costwain.domain.memory import Memory
 from costwain.domain.plan import Why
 from costwain.domain.snapshot import Replica, State
-
-FULL = rung(option("full/h100", 10.0, "10.00"))
-MIDDLE = rung(option("middle/h100", 20.0, "6.00"))
-SMALL = rung(option("small/h100", 40.0, "4.00"))
-BUDGET = {"amount": "100.00"}
-ZERO = {**BUDGET, "onExhausted": "ScaleToZero"}
-
-
-def chosen(
-    *pods: Replica,
-    ladder: tuple[Rung, ...] = (FULL, SMALL),
-    per_s: float = 10.0,
-    money: Purse | None = None,
-    **change: Any,
-) -> Choice:
-    own = {"budget": BUDGET} if money is not None else {}
-    got = choose(case(fleet(*pods, **{**own, **change}), *ladder, per_s=per_s, money=money))
-    assert got is not None
-    return got
-
-
-ONE_FULL, ONE_SMALL = replicas("full/h100", 1), replicas("small/h100", 1)
 
 
 def test_the_best_rung_serves_and_says_where_and_for_how_much() -> None:
@@ -197,36 +170,6 @@ def test_no_swap_that_ends_after_the_period(
     assert (got.rung.name, got.mix.replicas, got.why.code) == (name, n, code)
 
 
-def test_what_is_left_pays_some_of_the_cheapest() -> None:
-    got = chosen(*replicas("small/h100", 3), per_s=120.0, money=purse("9.00"), memory=serving("small"))
-    assert got.mix.replicas == 2
-    assert got.why == Why("BudgetShort", "$9.00 left until 11:00 pays 2 of small")
-
-
-def test_another_replica_within_money_needs_a_tenth_to_spare() -> None:
-    """The even rate grows while fewer run than it pays: without the margin the third would come and go."""
-    pods = replicas("small/h100", 2)
-    counts = [chosen(*pods, per_s=120.0, money=purse(left), memory=serving("small")).mix.replicas
-              for left in ("11.99", "12.00", "13.19")]  # fmt: skip
-    assert counts == [2, 3, 3]
-    assert chosen(*pods, per_s=160.0, money=purse("13.19"), memory=serving("small")).mix.replicas == 2
-    assert chosen(*pods, per_s=160.0, money=purse("13.21"), memory=serving("small")).mix.replicas == 3
-
-
-def test_money_that_does_not_reach_never_moves_replicas_to_another_pool() -> None:
-    """Three on the cheap pool would carry more, but until they do both would have to be paid."""
-    pools = rung(option("small/h100", 40.0, "4.00"), option("small/mi300x", 30.0, "2.50"))
-    got = chosen(*replicas("small/h100", 2), ladder=(pools,), per_s=200.0, money=purse("9.00"), memory=serving("small"))
-    assert dict(got.mix.counts) == {("small", "h100"): 2}
-
-
-def test_late_in_a_period_nothing_starts_that_the_next_could_not_pay() -> None:
-    """$1 for five minutes is $12 an hour; the next day has $2 an hour."""
-    late = purse("1.00", limit="48.00", left_s=300.0)
-    got = chosen(*ONE_SMALL, ladder=(SMALL,), per_s=200.0, money=late, memory=serving("small"))
-    assert got.mix.replicas == 1
-
-
 def test_late_in_a_period_a_peak_starts_what_the_next_period_pays_for_a_while() -> None:
     """$20 an hour for the last minute is nothing; for the next ten minutes it is $3.33."""
     for limit, n in (("90.00", 1), ("110.00", 2)):  # the reserve is $4 an hour all day, $96
@@ -243,37 +186,6 @@ def test_the_cheapest_is_the_one_for_the_demand_there_is() -> None:
         *replicas("small/h100", 1), ladder=(dear, slow), per_s=1.0, money=purse("1.00"), memory=serving("small")
     )
     assert got.rung.name == "small"
-
-
-ENDS = {  # story: (pods, left of the hour, onExhausted, minReplicas, replicas, code, sentence)
-    "one that runs goes on until it must stop": (
-        ONE_SMALL, "0.50", BUDGET, 0, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small",
-    ),
-    "none is started for a few minutes": (
-        (), "0.30", BUDGET, 0, 0, "BudgetExhausted", "$0.30 left until 11:00 pays no replica of small",
-    ),
-    "one is started where it serves for a while": (
-        (), "1.50", BUDGET, 0, 1, "BudgetShort", "$1.50 left until 11:00 pays 1 of small",
-    ),
-    "nothing is left, and a floor is declared": (
-        (), "0", BUDGET, 2, 2, "BudgetFloor", "$0.00 left until 11:00: 2 of small stay as the declared floor",
-    ),
-    "nothing is left, and zero is declared": (
-        (), "0", ZERO, 2, 0, "BudgetExhausted", "$0.00 left until 11:00 pays no replica of small",
-    ),
-    "a floor that can be paid is no floor": (
-        ONE_SMALL, "0.50", BUDGET, 1, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small",
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("pods", "left", "budget", "least", "n", "code", "sentence"), ENDS.values(), ids=ENDS)
-def test_the_end_of_the_money(
-    pods: tuple[Replica, ...], left: str, budget: dict[str, str], least: int, n: int, code: str, sentence: str
-) -> None:
-    scaling = {"minReplicas": least}
-    got = chosen(*pods, money=purse(left), memory=serving("small"), budget=budget, scaling=scaling)
-    assert (got.rung.name, got.mix.replicas, got.why) == ("small", n, Why(code, sentence))
 
 
 def test_an_idle_fleet_reserves_its_floor_alone() -> None:

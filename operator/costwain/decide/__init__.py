@@ -8,11 +8,13 @@ Pure: the same snapshot gives the same plan.
 from dataclasses import replace
 
 from costwain.decide.budget import money, purse, running_micro_per_h
-from costwain.decide.choice import Case, Choice, choose, floor_of
+from costwain.decide.case import Case, Choice
+from costwain.decide.choice import choose
 from costwain.decide.forecast import forecast, observe_demand, request_shape
 from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_hard_budget
 from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
 from costwain.decide.placement import arrange, wanted
+from costwain.decide.shortage import floor_of
 from costwain.decide.sizing import Want
 from costwain.decide.swap import Progress, held_shares, ready, step_shares
 from costwain.domain.memory import Memory

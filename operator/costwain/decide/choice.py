@@ -1,63 +1,15 @@
 """Choice: which rung is to serve, and how large. Scale out first; step down only where dollars or accelerators end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from dataclasses import replace
 
-from costwain.decide.budget import (
-    SERVE_S,
-    Purse,
-    Step,
-    may_rise,
-    may_start,
-    may_stay,
-    must_stop,
-    next_pays,
-    priced,
-    stopping_s,
-    worth_a_start,
-)
-from costwain.decide.forecast import Forecast
+from costwain.decide.budget import SERVE_S, Step, may_rise, may_start, may_stay, next_pays, priced, stopping_s
+from costwain.decide.case import Case, Choice
 from costwain.decide.options import Rung
+from costwain.decide.shortage import within_money
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
-from costwain.domain.plan import Place, Why
-from costwain.domain.snapshot import Fleet
-
-
-@dataclass(frozen=True)
-class Case:
-    """Everything on which a choice rests; `purse` None without a budget."""
-
-    fleet: Fleet
-    rungs: tuple[Rung, ...]
-    expected: Forecast
-    purse: Purse | None
-    now_s: float
-
-    @property
-    def eligible(self) -> tuple[Rung, ...]:
-        """Rungs that may serve and could run somewhere, best first."""
-        return tuple(r for r in self.rungs if r.barred is None and r.options)
-
-    @property
-    def want(self) -> Want:
-        scaling = self.fleet.spec.scaling
-        return Want(self.expected.stable_per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
-
-    def mix(self, rung: Rung, want: Want) -> Mix:
-        return cheapest(rung.options, want, _running(self.fleet, rung.name))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The rung that is to serve with its mix, why, and, where it changed, the news."""
-
-    rung: Rung
-    mix: Mix
-    why: Why
-    news: Why | None = None
+from costwain.domain.plan import Why
 
 
 def choose(case: Case) -> Choice | None:
@@ -89,15 +41,11 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
     if current is not None and rung is not current and _too_late(case, current, step):
         return False
     late = purse.left_s < rung.start_s + SERVE_S  # what starts now serves in the next period
-    if late and mix.replicas > _count(case, rung) and not next_pays(purse, mix.hourly_micro, SERVE_S, step):
+    if late and mix.replicas > case.count(rung) and not next_pays(purse, mix.hourly_micro, SERVE_S, step):
         return False
-    if mix.hourly_micro > step.reserve_micro_per_h and not _count(case, rung):
+    if mix.hourly_micro > step.reserve_micro_per_h and not case.count(rung):
         return may_start(purse, mix.hourly_micro, dwell_s, step)
     return may_stay(purse, mix.hourly_micro, step)
-
-
-def _count(case: Case, rung: Rung) -> int:
-    return sum(_running(case.fleet, rung.name).values())
 
 
 def _can_be_created(case: Case, rung: Rung) -> bool:
@@ -116,7 +64,7 @@ def _can_be_created(case: Case, rung: Rung) -> bool:
 def _too_late(case: Case, current: Rung, step: Step) -> bool:
     """Whether a step down would end after the period and so save nothing in it; what runs could still shrink."""
     late = case.purse is not None and case.purse.left_s < step.both_s
-    return late and _count(case, current) > 0 and not case.mix(current, case.want).short
+    return late and case.count(current) > 0 and not case.mix(current, case.want).short
 
 
 def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
@@ -125,7 +73,7 @@ def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | No
     swap = case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
     floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
-    serving = next((m for r, m in offers if r is current and _count(case, r)), None)
+    serving = next((m for r, m in offers if r is current and case.count(r)), None)
     return Step(
         reserve_micro_per_h=floor.hourly_micro if case.expected.idle else mix.hourly_micro,
         both_s=stepping_s + stopping_s(case.fleet),
@@ -152,7 +100,7 @@ def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) 
     else:
         rung = min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
     floor = case.fleet.spec.scaling.min_replicas if budget.on_exhausted == "ScaleToFloor" else 0
-    return _within_money(case, purse, rung, floor)
+    return within_money(case, purse, rung, floor)
 
 
 def _micro_per_request(case: Case, mix: Mix) -> float:
@@ -160,61 +108,16 @@ def _micro_per_request(case: Case, mix: Mix) -> float:
     return mix.hourly_micro / max(min(mix.per_s, case.want.per_s), 1e-9)
 
 
-def _within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
-    """As many replicas of a rung as the rest of the period can pay, at least the declared floor."""
-    mix = _growing(case, purse, rung, _staying(case, purse, rung))
-    until = clock(case, purse.window.end_s)
-    if mix.replicas >= floor:
-        count = mix.replicas or "no replica"
-        sentence = f"{dollars(purse.left_micro)} left until {until} pays {count} of {rung.name}"
-        return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
-    least = floor_of(case, rung, floor)
-    sentence = f"{dollars(purse.left_micro)} left until {until}: {floor} of {rung.name} stay as the declared floor"
-    return Choice(rung, least, Why("BudgetFloor", sentence))
-
-
-def floor_of(case: Case, rung: Rung, least: int) -> Mix:
-    """A floor without money: of the replicas that run, where they suffice; a move would cost both."""
-    running, want = _running(case.fleet, rung.name), Want(0.0, least, least)
-    standing = cheapest([replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options], want, running)
-    return case.mix(rung, want) if standing.short else standing
-
-
-def _staying(case: Case, purse: Purse, rung: Rung) -> Mix:
-    """What may stay of the replicas that run: the even rate pays it, or it is one that can still be stopped."""
-    running = _running(case.fleet, rung.name)
-    options = [replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options]
-    mix = cheapest(options, replace(case.want, hourly_micro=purse.even_micro_per_h), running)
-    one = cheapest(options, replace(case.want, per_s=0.0, least=1, most=1), running)
-    serve_on = not mix.counts and not must_stop(case.fleet, purse, one.hourly_micro)
-    return one if serve_on else mix  # serve while there is money rather than save it for an idle end
-
-
-def _growing(case: Case, purse: Purse, rung: Rung, staying: Mix) -> Mix:
-    """What stays, and what may be started beside it: the even rate pays both, or it is one that serves for a while.
-
-    Nothing moves to another pool: while both ran, neither could be paid. A margin keeps it from coming and going,
-    since the even rate grows as long as less runs than it pays.
-    """
-    rest_micro = purse.growing_micro_per_h(rung.start_s) - staying.hourly_micro
-    options = [replace(o, most=max(0, o.most - staying.counts.get(o.place, 0))) for o in rung.options]
-    missing = Want(case.want.per_s - staying.per_s, 0, case.want.most - staying.replicas, rest_micro)
-    if staying.counts:
-        return staying.plus(cheapest(options, missing, {}))
-    mix = cheapest(options, replace(missing, least=case.want.least), {})
-    one = cheapest(options, Want(0.0, 1, 1), {})
-    return mix if mix.counts or not worth_a_start(case.fleet, purse, one.hourly_micro, rung.start_s) else one
-
-
 def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tuple[Rung, Mix]]) -> Choice:
     """The choice with the news of a change: what the rung that was left would have needed."""
     if current is None or current.name == choice.rung.name:
         return choice
+    until = case.clock(case.purse.window.end_s) if case.purse else ""
     names = [r.name for r in case.eligible]
     left = next(mix for rung, mix in offers if rung.name == current.name)
     serves = f"{choice.rung.name} serves for {priced(choice.mix.hourly_micro)}"
     if names.index(choice.rung.name) < names.index(current.name):
-        money = f", {dollars(case.purse.left_micro)} is left until {_until(case)}" if case.purse else ""
+        money = f", {dollars(case.purse.left_micro)} is left until {until}" if case.purse else ""
         return replace(choice, news=Why("SteppedUp", f"{serves} instead of {current.name}{money}"))
     needs = f"{current.name} needs {priced(left.hourly_micro)} for {case.want.per_s:.1f} requests/s"
     if left.short:
@@ -222,7 +125,7 @@ def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tup
         return replace(choice, news=Why("SteppedDown", f"{room}: {serves}"))
     if case.purse is None:
         return replace(choice, news=Why("SteppedDown", f"{needs}: {serves}"))
-    left_text = f"{dollars(case.purse.left_micro)} of {dollars(case.purse.limit_micro)} is left until {_until(case)}"
+    left_text = f"{dollars(case.purse.left_micro)} of {dollars(case.purse.limit_micro)} is left until {until}"
     return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
 
 
@@ -232,24 +135,5 @@ def _serves(case: Case, rung: Rung, mix: Mix) -> Why:
     sentence = f"{rung.name} serves {load} on {where} for {priced(mix.hourly_micro)}"
     if case.purse is not None and not case.purse.pays(mix.hourly_micro, case.purse.left_s):
         lasts_s = case.purse.lasts_s(mix.hourly_micro, 0)
-        sentence += f"; at this rate the money lasts until {clock(case, case.now_s + lasts_s)}"
+        sentence += f"; at this rate the money lasts until {case.clock(case.now_s + lasts_s)}"
     return Why("Serves", sentence)
-
-
-def clock(case: Case, at_s: float) -> str:
-    """An instant as the budget's time zone writes it."""
-    budget = case.fleet.spec.budget
-    zone = ZoneInfo(budget.time_zone if budget else "Etc/UTC")
-    return datetime.fromtimestamp(at_s, zone).strftime("%H:%M")
-
-
-def _until(case: Case) -> str:
-    return clock(case, case.purse.window.end_s) if case.purse else ""
-
-
-def _running(fleet: Fleet, variant: str) -> dict[Place, int]:
-    counts: dict[Place, int] = {}
-    for r in fleet.alive:
-        if r.variant == variant:
-            counts[r.place] = counts.get(r.place, 0) + 1
-    return counts

@@ -1,0 +1,56 @@
+"""Shortage: what runs of a rung that the rest of the period can't pay in full."""
+
+from dataclasses import replace
+
+from costwain.decide.budget import Purse, must_stop, worth_a_start
+from costwain.decide.case import Case, Choice
+from costwain.decide.options import Rung
+from costwain.decide.sizing import Mix, Want, cheapest
+from costwain.domain.money import dollars
+from costwain.domain.plan import Why
+
+
+def within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
+    """As many replicas of a rung as the rest of the period can pay, at least the declared floor."""
+    mix = _growing(case, purse, rung, _staying(case, purse, rung))
+    until = case.clock(purse.window.end_s)
+    if mix.replicas >= floor:
+        count = mix.replicas or "no replica"
+        sentence = f"{dollars(purse.left_micro)} left until {until} pays {count} of {rung.name}"
+        return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
+    least = floor_of(case, rung, floor)
+    sentence = f"{dollars(purse.left_micro)} left until {until}: {floor} of {rung.name} stay as the declared floor"
+    return Choice(rung, least, Why("BudgetFloor", sentence))
+
+
+def floor_of(case: Case, rung: Rung, least: int) -> Mix:
+    """A floor without money: of the replicas that run, where they suffice; a move would cost both."""
+    running, want = case.running(rung), Want(0.0, least, least)
+    standing = cheapest([replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options], want, running)
+    return case.mix(rung, want) if standing.short else standing
+
+
+def _staying(case: Case, purse: Purse, rung: Rung) -> Mix:
+    """What may stay of the replicas that run: the even rate pays it, or it is one that can still be stopped."""
+    running = case.running(rung)
+    options = [replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options]
+    mix = cheapest(options, replace(case.want, hourly_micro=purse.even_micro_per_h), running)
+    one = cheapest(options, replace(case.want, per_s=0.0, least=1, most=1), running)
+    serve_on = not mix.counts and not must_stop(case.fleet, purse, one.hourly_micro)
+    return one if serve_on else mix  # serve while there is money rather than save it for an idle end
+
+
+def _growing(case: Case, purse: Purse, rung: Rung, staying: Mix) -> Mix:
+    """What stays, and what may be started beside it: the even rate pays both, or it is one that serves for a while.
+
+    Nothing moves to another pool: while both ran, neither could be paid. A margin keeps it from coming and going,
+    since the even rate grows as long as less runs than it pays.
+    """
+    rest_micro = purse.growing_micro_per_h(rung.start_s) - staying.hourly_micro
+    options = [replace(o, most=max(0, o.most - staying.counts.get(o.place, 0))) for o in rung.options]
+    missing = Want(case.want.per_s - staying.per_s, 0, case.want.most - staying.replicas, rest_micro)
+    if staying.counts:
+        return staying.plus(cheapest(options, missing, {}))
+    mix = cheapest(options, replace(missing, least=case.want.least), {})
+    one = cheapest(options, Want(0.0, 1, 1), {})
+    return mix if mix.counts or not worth_a_start(case.fleet, purse, one.hourly_micro, rung.start_s) else one
