@@ -86,3 +86,9 @@ def test_a_deleted_pod_is_noted_with_its_instant_and_forgotten_on_demand() -> No
     assert (cache.all(PODS), cache.gone_wall_s) == ({}, {"u": 9.0})
     cache.forget(["u"])
     assert cache.gone_wall_s == {}
+
+
+def test_a_deleted_pod_leaves_since_its_deletion_not_since_the_end_of_its_grace() -> None:
+    found = replica_of(pod(deletionTimestamp=READY, deletionGracePeriodSeconds=35), 1, Cache(), Clock())
+    assert found is not None
+    assert found.since_s == 1767225660.0 - 35

@@ -22,7 +22,7 @@ def replica_of(pod: Object, accelerators: int, cache: Cache, clock: Clock) -> Re
     bound = pod.get("spec", {}).get("nodeName")
     if metadata.get("deletionTimestamp") and not bound:
         return None
-    state, since = _state(pod)
+    state, since_wall_s = _state(pod)
     labels = metadata.get("labels", {})
     return Replica(
         pod=metadata["name"],
@@ -30,7 +30,7 @@ def replica_of(pod: Object, accelerators: int, cache: Cache, clock: Clock) -> Re
         variant=labels.get(names.VARIANT, ""),
         pool=labels.get(names.POOL, ""),
         state=state,
-        since_s=clock.fleet_s(unix_s(since)),
+        since_s=clock.fleet_s(since_wall_s),
         accelerators=accelerators,
         bound_s=clock.fleet_s(bound_wall_s(pod, cache)) if bound else None,
     )
@@ -80,23 +80,28 @@ def unix_s(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
-def _state(pod: Object) -> tuple[State, str]:
-    """Its state and since when, as written by Kubernetes."""
+def _state(pod: Object) -> tuple[State, float]:
+    """Its state and since when, wall seconds, as written by Kubernetes."""
     metadata = pod["metadata"]
-    labels, created = metadata.get("labels", {}), metadata["creationTimestamp"]
-    scheduled, ready = _condition(pod, "PodScheduled"), _condition(pod, "Ready")
-    if metadata.get("deletionTimestamp"):
-        return State.TERMINATING, metadata["deletionTimestamp"]
+    labels, created_s = metadata.get("labels", {}), unix_s(metadata["creationTimestamp"])
+    ready = _condition(pod, "Ready")
+    if metadata.get("deletionTimestamp"):  # written ahead: the instant at which the grace period will have ended
+        return State.TERMINATING, unix_s(metadata["deletionTimestamp"]) - metadata.get("deletionGracePeriodSeconds", 0)
     if not pod.get("spec", {}).get("nodeName"):
-        return State.PENDING, created
-    bound = scheduled.get("lastTransitionTime") or created
+        return State.PENDING, created_s
+    bound_s = _since(_condition(pod, "PodScheduled"), created_s)
     if labels.get(names.DRAINED) == "true":
-        return State.DRAINED, ready.get("lastTransitionTime") or bound
+        return State.DRAINED, _since(ready, bound_s)
     if labels.get(names.DRAIN) == "true":
-        return State.DRAINING, ready.get("lastTransitionTime") or bound
+        return State.DRAINING, _since(ready, bound_s)
     if ready.get("status") == "True":
-        return State.READY, ready.get("lastTransitionTime") or bound
-    return State.STARTING, bound
+        return State.READY, _since(ready, bound_s)
+    return State.STARTING, bound_s
+
+
+def _since(condition: Object, otherwise_s: float) -> float:
+    written = condition.get("lastTransitionTime")
+    return unix_s(written) if written else otherwise_s
 
 
 def _condition(pod: Object, kind: str) -> Object:

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from costwain.adapters.clock import Clock
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.resources import CRDS, EVENTS, MODEL_DEPLOYMENTS, PODS, SPEND_LEDGERS
@@ -21,6 +23,8 @@ from costwain.local.load import Load
 from costwain.local.load_report import LoadResult, duration
 from costwain.local.load_request import Pace, Target
 from costwain.local.store import Task
+from costwain.local.view import showing
+from costwain.local.view_model import Look, view_of
 from costwain.render.crd import KINDS, crd
 from costwain.sim.arrival import Arrival
 
@@ -94,7 +98,7 @@ async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say
         start_s = clock.now_s()
         say(f"the gateway is up at {url}; one hour of the fleet passes in {WINDOW_S / FACTOR:.0f} s")
         load, budget = Load(Target(url, FLEET, stream_share=0.3, timeout_s=WINDOW_S), Pace(FACTOR)), Budget()
-        watching = asyncio.create_task(_tell(kube, clock, load, budget, say))
+        watching = asyncio.create_task(_tell(kube, clock, load, budget))
         try:
             result = await load.run(trace)
             await _until_zero(kube)
@@ -185,31 +189,17 @@ async def _within(limit_s: float, what: str, ask: Callable[[], Any]) -> Any:
     raise LocalError(f"waited {limit_s:.0f} s for {what}; the logs of the operator and the nodes say why")
 
 
-async def _tell(kube: Kube, clock: Clock, load: Load, budget: Budget, say: Say) -> None:
-    """One line whenever the picture changes, and at least every ten seconds."""
-    shown, shown_at_s = "", 0.0
-    while True:
-        fleet = await kube.get(MODEL_DEPLOYMENTS, FLEET, NAMESPACE) or {}
-        status = fleet.get("status", {})
-        budget.note(status.get("cost", {}))
-        picture = _picture(status)
-        if picture != shown or time.monotonic() - shown_at_s > 10:
-            say(f"{time.strftime('%H:%M:%S', time.gmtime(clock.now_s()))}  {picture}  {_numbers(status, load)}")
-            shown, shown_at_s = picture, time.monotonic()
-        await asyncio.sleep(0.5)
-
-
-def _picture(status: dict[str, Any]) -> str:
-    shares = [f"{v['name']} {v['sharePercent']} %" for v in status.get("variants", []) if v.get("sharePercent")]
-    pods = [f"{p['variant']}@{p['pool']} {p['readyReplicas']}/{p['replicas']}" for p in status.get("placements", [])]
-    return f"{' + '.join(shares) or '-':<34}{' '.join(pods) or 'no replica':<52}"
-
-
-def _numbers(status: dict[str, Any], load: Load) -> str:
-    cost, queue = status.get("cost", {}), status.get("queue", {})
-    money = f"${cost.get('hourly', '?')}/h  ${cost.get('spent', '?')} of ${cost.get('limit', '?')}"
-    sent = f"sent {load.counters.sent} done {load.counters.done} lost {load.counters.lost}"
-    return f"queue {queue.get('waiting', '?')}  {money}  {sent}"
+async def _tell(kube: Kube, clock: Clock, load: Load, budget: Budget) -> None:
+    """Shows the fleet: redrawn on a terminal, a line whenever the picture changes where there is none."""
+    with showing(Console()) as show:
+        while True:
+            fleet = await kube.get(MODEL_DEPLOYMENTS, FLEET, NAMESPACE)
+            if fleet is not None:
+                pods, _ = await kube.list(PODS, NAMESPACE, f"{names.FLEET}={FLEET},{names.ROLE}={names.ROLE_MODEL}")
+                events, _ = await kube.list(EVENTS, NAMESPACE)
+                budget.note(fleet.get("status", {}).get("cost", {}))
+                show(view_of(Look(fleet, pods, events, clock, clock.now_s()), load.counters))
+            await asyncio.sleep(0.5)
 
 
 async def _spent(kube: Kube, start_s: float, end_s: float) -> int:
