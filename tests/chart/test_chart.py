@@ -2,35 +2,31 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import helm_python as helm
 import pytest
 import yaml
+from tests.charts import CHART, rendered
 
 from costwain.adapters.lease import LEASE_NAME
 from costwain.cli.crds import template
 from costwain.controller.settings import Settings
 from costwain.render.crd import KINDS, Kind, crd
 
-CHART = Path(__file__).parents[2] / "charts" / "costwain"
 KEEP = "helm.sh/resource-policy"
 
 Manifest = dict[str, Any]
 
 
-def rendered(values: Manifest | None = None, name: str = "costwain") -> list[Manifest]:
+def made_by(values: Manifest | None = None, name: str = "costwain") -> list[Manifest]:
     """Every object of a release in costwain-system."""
-    with helm.Chart.load(CHART) as chart:
-        files = chart.render(values or {}, name=name, namespace="costwain-system")
-    texts = [text for path, text in sorted(files.items()) if not path.endswith("NOTES.txt")]
-    return [value for text in texts for value in yaml.safe_load_all(text) if value]
+    return rendered(values or {}, name, "costwain-system")
 
 
 def only(kind: str, values: Manifest | None = None) -> Manifest:
     """The one object of a kind."""
-    (found,) = (value for value in rendered(values) if value["kind"] == kind)
+    (found,) = (value for value in made_by(values) if value["kind"] == kind)
     return found
 
 
@@ -46,7 +42,7 @@ def test_lint_is_clean() -> None:
 
 
 def test_defaults_make_one_operator_with_its_rights() -> None:
-    made = sorted(f"{value['kind']} {value['metadata']['name']}" for value in rendered())
+    made = sorted(f"{value['kind']} {value['metadata']['name']}" for value in made_by())
     assert made == [
         "ClusterRole costwain",
         "ClusterRole costwain-edit",
@@ -66,7 +62,7 @@ def test_crds_of_the_chart_are_those_of_the_folder(kind: Kind) -> None:
     assert path.read_text(encoding="utf-8") == template(kind), (
         "run: costwain crds --chart --output charts/costwain/templates/crds"
     )
-    (found,) = (value for value in rendered() if value["metadata"]["name"] == kind.crd_name)
+    (found,) = (value for value in made_by() if value["metadata"]["name"] == kind.crd_name)
     metadata = found.pop("metadata")
     assert metadata["annotations"] == {KEEP: "keep"}
     wanted = crd(kind)
@@ -75,13 +71,13 @@ def test_crds_of_the_chart_are_those_of_the_folder(kind: Kind) -> None:
 
 
 def test_crds_go_with_the_release_where_somebody_asks_for_it() -> None:
-    kept = [value for value in rendered({"crds": {"keep": False}}) if KEEP in value["metadata"].get("annotations", {})]
+    kept = [value for value in made_by({"crds": {"keep": False}}) if KEEP in value["metadata"].get("annotations", {})]
     assert kept == []
     assert "WARNING: crds.keep is false" in notes({"crds": {"keep": False}})
 
 
 def test_crds_can_be_somebody_elses() -> None:
-    kinds = {value["kind"] for value in rendered({"crds": {"enabled": False}})}
+    kinds = {value["kind"] for value in made_by({"crds": {"enabled": False}})}
     assert "CustomResourceDefinition" not in kinds
     assert "Deployment" in kinds
     assert "apply them first" in notes({"crds": {"enabled": False}})
@@ -103,7 +99,7 @@ def test_operator_is_one_writer_and_restricted() -> None:
 
 def test_operator_answers_its_probes_where_they_ask() -> None:
     (container,) = only("Deployment")["spec"]["template"]["spec"]["containers"]
-    assert container["args"] == ["operator", "--liveness=http://0.0.0.0:8081/healthz", "--log-level=INFO"]
+    assert container["args"] == ["operator", "--liveness=http://$(BIND):8081/healthz", "--log-level=INFO"]
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         assert container[probe]["httpGet"] == {"path": "/healthz", "port": "health"}
     assert {"name": "health", "containerPort": 8081} in container["ports"]
@@ -113,6 +109,7 @@ def test_operator_reads_every_variable_that_the_chart_sets() -> None:
     values = {"image": {"registry": "registry.example.com", "tag": "1.2.3"}, "gateway": {"image": {"tag": "3.2.19"}}}
     (container,) = only("Deployment", values)["spec"]["template"]["spec"]["containers"]
     env = {v["name"]: v.get("value", "costwain-system") for v in container["env"]}
+    assert env.pop("BIND") == "0.0.0.0"  # for the argument above
     settings = Settings.from_env(env)
     assert settings.namespace == "costwain-system"
     assert settings.operator_image == container["image"] == "registry.example.com/costwain/operator:1.2.3"
@@ -127,13 +124,13 @@ def test_a_digest_pins_the_image() -> None:
 
 
 def test_two_releases_do_not_share_a_name() -> None:
-    names = {value["metadata"]["name"] for value in rendered(name="blue") if value["kind"] == "ClusterRole"}
+    names = {value["metadata"]["name"] for value in made_by(name="blue") if value["kind"] == "ClusterRole"}
     assert names == {"blue-costwain", "blue-costwain-view", "blue-costwain-edit"}
 
 
 def test_account_of_ones_own_gets_the_rights() -> None:
     values = {"serviceAccount": {"create": False, "name": "robot"}}
-    made = rendered(values)
+    made = made_by(values)
     assert "ServiceAccount" not in {value["kind"] for value in made}
     bindings = [value for value in made if value["kind"] in ("ClusterRoleBinding", "RoleBinding")]
     assert [b["subjects"] for b in bindings] == [
@@ -146,7 +143,7 @@ def test_lease_role_names_the_lease_that_the_operator_takes() -> None:
 
 
 def test_no_rule_has_a_wildcard_or_reads_secrets() -> None:
-    rules = [rule for value in rendered() if value["kind"] in ("ClusterRole", "Role") for rule in value["rules"]]
+    rules = [rule for value in made_by() if value["kind"] in ("ClusterRole", "Role") for rule in value["rules"]]
     assert len(rules) > 10
     for rule in rules:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
@@ -164,7 +161,7 @@ OPTIONS = {
 @pytest.mark.parametrize(("values", "kind"), OPTIONS.values(), ids=OPTIONS)
 def test_option_adds_one_object(values: Manifest, kind: str) -> None:
     assert only(kind, values)["spec"]
-    assert kind not in {value["kind"] for value in rendered()}
+    assert kind not in {value["kind"] for value in made_by()}
 
 
 def test_pod_monitor_tells_kube_prometheus_users_about_labels() -> None:

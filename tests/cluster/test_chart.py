@@ -1,6 +1,5 @@
 """The chart on the real API server: it applies, and its ServiceAccount can do what it must and no more."""
 
-import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -8,21 +7,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import helm_python as helm
 import pytest
-import yaml
+from tests.charts import LEASE, allowed, in_force, install, kubeconfig_of, path_of, rendered
 from tests.support import eventually_async
 
 from costwain.adapters.kube import ApiError, Kube, Object
-from costwain.adapters.resources import CONFIG_MAPS, LEASES, PODS, SERVICE_ACCOUNTS, SPEND_LEDGERS, Resource
+from costwain.adapters.resources import CONFIG_MAPS, LEASES, PODS, SPEND_LEDGERS
 from costwain.domain import names
 from costwain.local.cluster import Cluster
 from costwain.render.gateway import GatewaySpec, gateway_manifests
 
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 
-CHART = Path(__file__).parents[2] / "charts" / "costwain"
-LEASE = "coordination.k8s.io/leases"
 ROLES = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
@@ -39,59 +35,20 @@ class Release:
         return f"system:serviceaccount:{self.namespace}:{self.account}"
 
 
-def path_of(manifest: Object) -> str:
-    """The URL of any built-in object, whose plural is its kind with an s or, for a policy, ies."""
-    kind = manifest["kind"].lower()
-    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
-    namespace = manifest["metadata"].get("namespace")
-    resource = Resource(manifest["apiVersion"], manifest["kind"], plural, namespaced=namespace is not None)
-    return resource.path(namespace, manifest["metadata"]["name"])
-
-
 @pytest.fixture
 async def release(kube: Kube, namespace: str) -> AsyncIterator[Release]:
     """The chart with all that is optional (but what needs other CRDs), under a name of its own; gone afterwards."""
     name = f"r{secrets.token_hex(4)}"
-    with helm.Chart.load(CHART) as chart:
-        files = chart.render({"networkPolicy": {"enabled": True}}, name=name, namespace=namespace)
-    texts = [text for path, text in sorted(files.items()) if not path.endswith("NOTES.txt")]
-    manifests = tuple(value for text in texts for value in yaml.safe_load_all(text) if value)
-    query = {"fieldManager": "helm", "force": "true", "fieldValidation": "Strict"}
-    for manifest in manifests:
-        await kube.request("PATCH", path_of(manifest), manifest, query, "application/apply-patch+yaml")
-    made = Release(namespace, f"{name}-costwain", manifests)
+    manifests = rendered({"networkPolicy": {"enabled": True}}, name, namespace)
+    await install(kube, manifests)
+    made = Release(namespace, f"{name}-costwain", tuple(manifests))
     await eventually_async(
-        partial(in_force, kube, made), 30, "the authorizer knows the roles, and our kinds are served"
+        partial(in_force, kube, made.user, namespace), 30, "the authorizer knows the roles, and our kinds are served"
     )
     yield made
     for manifest in manifests:
         if manifest["kind"].startswith("ClusterRole"):
             await kube.request("DELETE", path_of(manifest))
-
-
-async def in_force(kube: Kube, release: Release) -> bool:
-    """The authorizer and the endpoints follow what is stored by some milliseconds."""
-    try:
-        await kube.list(SPEND_LEDGERS)
-    except ApiError as error:
-        if error.is_not_found:
-            return False
-        raise
-    by_cluster_role = await allowed(kube, release.user, "list", "/nodes")
-    return by_cluster_role and await allowed(kube, release.user, "create", LEASE, release.namespace)
-
-
-async def allowed(kube: Kube, user: str, verb: str, what: str, namespace: str = "", name: str = "") -> bool:
-    """What the API server's own authorizer says; `what` is group/resource[/subresource]."""
-    group, resource, *sub = what.split("/")
-    attributes = {"verb": verb, "group": group, "resource": resource, "subresource": "".join(sub)}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": user, "resourceAttributes": {**attributes, "namespace": namespace, "name": name}},
-    }
-    answer = await kube.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-    return bool(answer["status"]["allowed"])
 
 
 READ = "get list watch"
@@ -153,13 +110,8 @@ async def test_operator_may_take_its_own_lease_and_no_other(kube: Kube, release:
 @pytest.fixture
 async def as_operator(kube: Kube, control_plane: Cluster, release: Release, tmp_path: Path) -> AsyncIterator[Kube]:
     """A client with the operator's own token, as its pod would have it."""
-    path = SERVICE_ACCOUNTS.path(release.namespace, release.account, "token")
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600}}
-    token = (await kube.request("POST", path, request))["status"]["token"]
-    config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
-    config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
-    kubeconfig = tmp_path / "operator.kubeconfig"
-    kubeconfig.write_text(json.dumps(config), encoding="utf-8")
+    account = (release.namespace, release.account)
+    kubeconfig = await kubeconfig_of(kube, account, control_plane.kubeconfig, tmp_path / "operator.kubeconfig")
     async with await Kube.connect(str(kubeconfig)) as client:
         yield client
 
