@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.ledgers import WATCH_DELAY_MICRO, independent_micro, ledger_of
 
 from costwain.local import cluster, demo, demo_fleet
+from costwain.local.view_end import Ending
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -18,7 +19,7 @@ def told() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterator[tuple[cluster.Cluster, demo.Ended]]:
+def played(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterator[tuple[cluster.Cluster, Ending]]:
     folder = tmp_path_factory.mktemp("first") / "c"
     running, clock = demo.start("first-light", folder, told.append)
     try:
@@ -29,7 +30,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, told: list[str]) -> Iterato
 
 def test_nothing_is_lost_from_zero_through_two_swaps_and_back_to_zero(played: Any) -> None:
     _, ended = played
-    summary = ended.load.summary()
+    summary = ended.load
     assert summary.requests >= 2000
     assert (summary.lost, summary.lost_by_cause) == (0, {})
 
@@ -42,18 +43,18 @@ def test_both_vendors_serve_since_the_cheaper_pool_is_too_small(played: Any) -> 
 
 def test_no_hour_spends_more_than_its_budget(played: Any) -> None:
     _, ended = played
-    assert len(ended.budget.spent) >= 2
-    assert ended.budget.held
+    assert len(ended.windows) >= 2
+    assert ended.held
 
 
 def test_the_budget_binds_and_the_swaps_say_why(played: Any) -> None:
     _, ended = played
-    kinds = [swap.split(":")[0] for swap in ended.swaps]
+    kinds = [swap.code for swap in ended.swaps]
     assert kinds[0] == "SteppedDown"
     assert "SteppedUp" in kinds
-    assert ended.swaps[0].startswith("SteppedDown: qwen3-32b needs $")
-    assert ended.swaps[0].endswith("qwen3-8b serves for $1.99/h")
-    assert set(ended.load.summary().by_variant) == {"qwen3-32b", "qwen3-8b"}  # minQuality bars qwen3-4b
+    assert ended.swaps[0].sentence.startswith("qwen3-32b needs $")
+    assert ended.swaps[0].sentence.endswith("qwen3-8b serves for $1.99/h")
+    assert set(ended.load.by_variant) == {"qwen3-32b", "qwen3-8b"}  # minQuality bars qwen3-4b
 
 
 def test_the_ledger_is_the_sum_over_pod_lifetimes_that_the_nodes_wrote_down(played: Any) -> None:

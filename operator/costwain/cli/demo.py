@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from costwain.local import cluster, demo, demo_fleet
 from costwain.local.errors import LocalError
+from costwain.local.view_end import final_table, lines_of
 from costwain.sim.arrival import Arrival, TraceError
 from costwain.sim.trace import read_trace
 
@@ -38,7 +40,11 @@ def demo_command(keep: bool, trace: str | None, directory: Path | None) -> None:
         raise click.UsageError(str(error)) from None
     except LocalError as error:
         raise click.ClickException(str(error)) from None
-    click.echo("\n".join(demo.table(ended)))
+    console = Console()
+    if console.is_terminal:
+        console.print(final_table(ended))
+    else:
+        click.echo("\n".join(lines_of(ended)))
     sys.exit(0 if ended.good else 1)
 
 

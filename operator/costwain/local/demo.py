@@ -4,7 +4,6 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,16 @@ from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.resources import CRDS, EVENTS, MODEL_DEPLOYMENTS, PODS, SPEND_LEDGERS
 from costwain.domain import names
 from costwain.domain.ledger import SpendLedgerSpec
-from costwain.domain.money import dollars, micro_of
 from costwain.local import cluster, demo_fleet
 from costwain.local.errors import LocalError
 from costwain.local.load import Load
-from costwain.local.load_report import LoadResult, duration
 from costwain.local.load_request import Pace, Target
 from costwain.local.store import Task
 from costwain.local.view import showing
-from costwain.local.view_model import Look, view_of
+from costwain.local.view_end import Ending
+from costwain.local.view_model import Look, told_of, view_of
 from costwain.render.crd import KINDS, crd
+from costwain.render.status import rfc3339
 from costwain.sim.arrival import Arrival
 
 FLEET, NAMESPACE, SYSTEM = "chat", "default", "costwain-system"
@@ -36,38 +35,6 @@ IDLE_S = 60.0  # wall: until the fleet has gone to zero after the last request
 SWAPS = ("SteppedDown", "SteppedUp", "BudgetExhausted", "BudgetFloor")
 
 Say = Callable[[str], None]
-
-
-@dataclass
-class Budget:
-    """What was spent by window, as the status said it last, against the limit; micro-dollars."""
-
-    spent: dict[str, int] = field(default_factory=dict)
-    limit_micro: int = 0
-
-    def note(self, cost: dict[str, Any]) -> None:
-        if cost.get("periodStart") and cost.get("spent"):
-            self.spent[cost["periodStart"]] = micro_of(cost["spent"])
-            self.limit_micro = micro_of(cost["limit"])
-
-    @property
-    def held(self) -> bool:
-        return all(spent <= self.limit_micro for spent in self.spent.values())
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What the demo came to."""
-
-    load: LoadResult
-    budget: Budget
-    spent_micro: int
-    without_swap_micro: int
-    swaps: tuple[str, ...]
-
-    @property
-    def good(self) -> bool:
-        return self.load.summary().lost == 0 and self.budget.held
 
 
 def start(name: str, directory: Path | None, say: Say) -> tuple[cluster.Cluster, Clock]:
@@ -91,45 +58,36 @@ def start(name: str, directory: Path | None, say: Say) -> tuple[cluster.Cluster,
     return running, clock
 
 
-async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say: Say) -> Ended:
-    """Sends the trace through the gateway and tells what happens; raises LocalError where the gateway doesn't come."""
+async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say: Say) -> Ending:
+    """Sends the trace through the gateway and shows what happens; raises LocalError where the gateway doesn't come."""
     async with await Kube.connect(str(running.kubeconfig)) as kube:
         url = await _gateway_url(kube)
         start_s = clock.now_s()
         say(f"the gateway is up at {url}; one hour of the fleet passes in {WINDOW_S / FACTOR:.0f} s")
-        load, budget = Load(Target(url, FLEET, stream_share=0.3, timeout_s=WINDOW_S), Pace(FACTOR)), Budget()
-        watching = asyncio.create_task(_tell(kube, clock, load, budget))
+        load = Load(Target(url, FLEET, stream_share=0.3, timeout_s=WINDOW_S), Pace(FACTOR))
+        watching = asyncio.create_task(_show(kube, clock, load))
         try:
             result = await load.run(trace)
             await _until_zero(kube)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        spent_micro, swaps = await _spent(kube, start_s, clock.now_s()), await _swaps(kube)
-        return Ended(result, budget, spent_micro, demo_fleet.without_swap_micro(trace, start_s), swaps)
+        ledger, now_s = await _ledger(kube), clock.now_s()
+        events, _ = await kube.list(EVENTS, NAMESPACE)
+        return Ending(
+            load=result.summary(),
+            windows={rfc3339(at_s): ledger.spent_micro(at_s, at_s + WINDOW_S) for at_s in _windows(start_s, now_s)},
+            limit_micro=demo_fleet.limit_micro(),
+            spent_micro=ledger.spent_micro(start_s, now_s),
+            without_swap_micro=demo_fleet.without_swap_micro(trace, start_s),
+            swaps=[told for told in told_of(FLEET, events, clock) if told.code in SWAPS],
+        )
 
 
-def table(ended: Ended) -> list[str]:
-    """The table at the end."""
-    summary = ended.load.summary()
-    first = summary.ttft_s
-    times = (
-        "none" if first.p50 is None or first.p99 is None else f"p50 {duration(first.p50)}, p99 {duration(first.p99)}"
-    )
-    hours = ", ".join(f"{dollars(n)}" for _, n in sorted(ended.budget.spent.items()))
-    rows = [
-        ("requests", str(summary.requests)),
-        ("lost", f"{summary.lost} {summary.lost_by_cause or ''}".strip()),
-        ("answered by", ", ".join(f"{v} {n}" for v, n in sorted(summary.by_variant.items()))),
-        ("first token", times),
-        ("spent", f"{dollars(ended.spent_micro)}; by hour {hours} of {dollars(ended.budget.limit_micro)} each"),
-        (
-            "without swap",
-            f"{dollars(ended.without_swap_micro)} (simulated: same decisions, same trace, best variant alone)",
-        ),
-        *(("swap", sentence) for sentence in ended.swaps),
-    ]
-    return [f"  {name:<14}{value}" for name, value in rows]
+def _windows(start_s: float, end_s: float) -> list[float]:
+    """Starts of the budget's windows that a stretch of fleet time touches."""
+    first = int(start_s // WINDOW_S)
+    return [n * WINDOW_S for n in range(first, int(end_s // WINDOW_S) + 1)]
 
 
 def _clock(wall_s: float) -> Clock:
@@ -189,7 +147,7 @@ async def _within(limit_s: float, what: str, ask: Callable[[], Any]) -> Any:
     raise LocalError(f"waited {limit_s:.0f} s for {what}; the logs of the operator and the nodes say why")
 
 
-async def _tell(kube: Kube, clock: Clock, load: Load, budget: Budget) -> None:
+async def _show(kube: Kube, clock: Clock, load: Load) -> None:
     """Shows the fleet: redrawn on a terminal, a line whenever the picture changes where there is none."""
     with showing(Console()) as show:
         while True:
@@ -197,17 +155,10 @@ async def _tell(kube: Kube, clock: Clock, load: Load, budget: Budget) -> None:
             if fleet is not None:
                 pods, _ = await kube.list(PODS, NAMESPACE, f"{names.FLEET}={FLEET},{names.ROLE}={names.ROLE_MODEL}")
                 events, _ = await kube.list(EVENTS, NAMESPACE)
-                budget.note(fleet.get("status", {}).get("cost", {}))
                 show(view_of(Look(fleet, pods, events, clock, clock.now_s()), load.counters))
             await asyncio.sleep(0.5)
 
 
-async def _spent(kube: Kube, start_s: float, end_s: float) -> int:
+async def _ledger(kube: Kube) -> SpendLedgerSpec:
     ledger = await kube.get(SPEND_LEDGERS, FLEET, NAMESPACE)
-    return 0 if ledger is None else SpendLedgerSpec.model_validate(ledger["spec"]).spent_micro(start_s, end_s)
-
-
-async def _swaps(kube: Kube) -> tuple[str, ...]:
-    events, _ = await kube.list(EVENTS, NAMESPACE)
-    told = [e for e in events if e.get("reason") in SWAPS]
-    return tuple(f"{e['reason']}: {e['note']}" for e in sorted(told, key=lambda e: e["eventTime"]))
+    return SpendLedgerSpec() if ledger is None else SpendLedgerSpec.model_validate(ledger["spec"])

@@ -54,6 +54,11 @@ def seeded_trace(seed: int = SEED) -> list[Arrival]:
             arrivals.append(Arrival(at_s, draw.randint(*INPUT_TOKENS), draw.randint(*OUTPUT_TOKENS)))
 
 
+def limit_micro() -> int:
+    """The fleet's budget an hour."""
+    return micro_of(next(m for m in manifests() if m["kind"] == "ModelDeployment")["spec"]["budget"]["amount"])
+
+
 def without_swap_micro(trace: list[Arrival], start_s: float) -> int:
     """Micro-dollars of the same trace for the best variant alone: the same decide in the simulator's fluid world."""
     pools, spec = {}, None
