@@ -27,7 +27,7 @@ NOW_S = datetime(2026, 11, 24, 10, tzinfo=UTC).timestamp()
 HOUR_S = 3600.0
 MODELS = {"full": "hf://Qwen/Qwen3-32B", "small": "hf://Qwen/Qwen3-8B"}
 QUALITY = {"full": "72.7", "small": "64.3"}
-PRICES = {"h100": "4.00", "mi300x": "3.00"}
+PRICES = {"h100": "4.00", "mi300x": "3.00", "l40s": "1.00"}
 
 
 def variant(name: str = "full", pools: Sequence[str] = ("h100", "mi300x"), **change: Any) -> dict[str, Any]:

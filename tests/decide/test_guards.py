@@ -69,6 +69,13 @@ def test_hard_budget(left: str, floor: dict[Place, int], stays: dict[Place, int]
     assert got.reasons == reasons
 
 
+def test_a_floor_that_is_yet_to_start_waits_for_the_ceiling() -> None:
+    this = fleet(*replicas("full/h100", 1), scaling={"maxReplicas": 1})
+    got = guarded(Draft({FULL: 1}), Facts(this, purse("0"), {SMALL: 1}))
+    assert got.counts == {FULL: 0, SMALL: 0}
+    assert [w.code for w in got.reasons] == ["BudgetFloor", "AtMaxReplicas"]
+
+
 WAITS = pools(pool("h100", pendingTimeoutSeconds=300), pool("mi300x", pendingTimeoutSeconds=900))
 
 
@@ -76,7 +83,7 @@ def test_a_pool_that_keeps_a_pod_waiting_is_given_a_rest() -> None:
     this = fleet(replica("full/h100", PENDING, 301), replica("full/h100#2", PENDING, 400))
     memory, news = refuse_slow_pools(this, WAITS, Memory(), NOW_S)
     assert memory.refusals == [Refusal(pool="h100", until_s=NOW_S + 300)]
-    assert news == [Why("PoolUnavailable", "chat-full-h100-1 waited 301 s for a node of pool h100: trying other pools")]
+    assert news == [Why("PoolUnavailable", "chat-full-h100-2 waited 400 s for a node of pool h100: trying other pools")]
 
 
 PATIENCE = {

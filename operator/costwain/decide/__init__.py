@@ -11,7 +11,7 @@ from costwain.decide.budget import money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.forecast import forecast, observe_demand, request_shape
-from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_hard_budget
+from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_bounds, within_hard_budget
 from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
 from costwain.decide.placement import arrange, wanted
 from costwain.decide.shortage import floor_of
@@ -41,8 +41,8 @@ def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], now_s: float) -> FleetPl
         memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
     # 2. What could serve it, and what bars it.
     rungs = ladder(replace(fleet, memory=memory), pools, request_shape(memory), now_s)
-    serving = next((r for r in rungs if r.name == memory.target), rungs[0])
-    expected, memory = forecast(fleet, memory, now_s, serving.start_s)
+    best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now
+    expected, memory = forecast(fleet, memory, now_s, best.start_s)
     # 3. What can be paid.
     try:
         case = Case(replace(fleet, memory=memory), rungs, expected, purse(fleet, now_s), now_s)
@@ -113,7 +113,7 @@ def _held(case: Case, why: Why, news: tuple[Why, ...]) -> FleetPlan:
     facts = Facts(case.fleet, case.purse, {} if rung is None else _floor(case, rung))
     draft = within_hard_budget(Draft(dict(case.fleet.deployed), (why,)), facts)
     unchanged = replace(_unchanged(case, why), news=news)
-    return unchanged if draft.reasons == (why,) else _arranged(case, draft, unchanged)
+    return unchanged if draft.reasons == (why,) else _arranged(case, within_bounds(draft, facts), unchanged)
 
 
 def _arranged(case: Case, draft: Draft, plan: FleetPlan) -> FleetPlan:
@@ -153,7 +153,11 @@ def _floor(case: Case, rung: Rung) -> dict[Place, int]:
     """What stays of the rung that serves although the budget is exhausted."""
     budget = case.fleet.spec.budget
     kept = budget is not None and budget.on_exhausted == "ScaleToFloor"
-    return dict(floor_of(case, rung, case.fleet.spec.scaling.min_replicas).counts) if kept else {}
+    if not kept:
+        return {}
+    now = {o.place: o.most_now for o in rung.options}
+    floor = floor_of(case, rung, case.fleet.spec.scaling.min_replicas)
+    return {place: min(n, now[place]) for place, n in floor.counts.items()}
 
 
 def _verdict(case: Case, choice: Choice, rung: Rung) -> str:

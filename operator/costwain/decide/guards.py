@@ -83,7 +83,7 @@ def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
     return draft.because(counts, "BudgetExhausted", f"{left} is left in this period: nothing runs until the next one")
 
 
-GUARDS: tuple[Guard, ...] = (within_bounds, within_hard_budget)
+GUARDS: tuple[Guard, ...] = (within_hard_budget, within_bounds)
 
 
 def guarded(draft: Draft, facts: Facts) -> Draft:
@@ -97,7 +97,7 @@ def refuse_slow_pools(fleet: Fleet, pools: dict[str, Pool], memory: Memory, now_
     """A pod that waited for a node longer than its pool allows frees its claim; another pool is tried."""
     kept = [refusal for refusal in memory.refusals if refusal.until_s > now_s]
     news: list[Why] = []
-    for replica in fleet.alive:
+    for replica in sorted(fleet.alive, key=lambda r: (r.since_s, r.pod)):
         pool = pools.get(replica.pool)
         if pool is None or replica.state is not State.PENDING or any(k.pool == replica.pool for k in kept):
             continue

@@ -1,0 +1,115 @@
+"""Random fleets and snapshots for the laws: ladders, pools, pods in every state, loads, ledgers and memories."""
+
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+from tests.decide.builders import NOW_S, PRICES, fleet, ledger, load, pool, replica, variant
+
+from costwain.decide import decide
+from costwain.domain.memory import Demand, Memory, Peak, Refusal
+from costwain.domain.plan import FleetPlan
+from costwain.domain.snapshot import Fleet, Pool, Replica, Snapshot, State
+
+RUNGS, POOLS = ("full", "small", "tiny"), ("h100", "mi300x", "l40s")
+URIS = {"full": "hf://Qwen/Qwen3-32B", "small": "hf://Qwen/Qwen3-8B", "tiny": "hf://Qwen/Qwen3-0.6B"}
+RATES = st.sampled_from([0.0, 0.3, 4.0, 9.0, 33.0, 250.0])
+
+_budgets = st.one_of(
+    st.none(),
+    st.fixed_dictionaries({
+        "amount": st.sampled_from(["0", "2.00", "24.00", "90.00", "1000.00"]),
+        "period": st.sampled_from(["Hour", "Day"]),
+        "onExhausted": st.sampled_from(["ScaleToFloor", "ScaleToZero"]),
+    }),
+)  # fmt: skip
+_swaps = st.sampled_from([{}, {"minQuality": "60"}, {"mode": "Off"}, {"mode": "Manual", "variant": "small"},
+                          {"minDwellSeconds": 0, "stepSeconds": 0}])  # fmt: skip
+_scalings = st.builds(
+    lambda least, more, mode: {"minReplicas": least, "maxReplicas": max(1, least + more), "mode": mode},
+    st.integers(0, 2), st.integers(0, 8), st.sampled_from(["Managed", "Managed", "Managed", "Paused"]),
+)  # fmt: skip
+
+
+@st.composite
+def ladders(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Two or three rungs, each on some of the pools."""
+    found = []
+    for name, quality in list(zip(RUNGS, ("72", "64", "50"), strict=True))[: draw(st.integers(2, 3))]:
+        where = draw(st.lists(st.sampled_from(POOLS), min_size=1, max_size=3, unique=True))
+        accelerators = draw(st.sampled_from([1, 1, 2]))
+        placements = [{"pool": p, "accelerators": accelerators} for p in where]
+        found.append(variant(name, model={"uri": URIS[name]}, quality=quality, placements=placements))
+    return found
+
+
+@st.composite
+def pods(draw: st.DrawFn, name: str) -> tuple[Replica, ...]:
+    """Up to six pods; one variant of theirs may have left the ladder."""
+    places = st.sampled_from([f"{r}/{p}" for r in (*RUNGS, "old") for p in POOLS])
+    found = []
+    for i in range(draw(st.integers(0, 6))):
+        age_s = draw(st.sampled_from([5.0, 200.0, 2000.0]))
+        one = replica(f"{draw(places)}#{i}", draw(st.sampled_from(State)), age_s)
+        found.append(replace(one, pod=f"{name}-{one.pod}", uid=f"{name}-{one.pod}"))
+    return tuple(found)
+
+
+@st.composite
+def memories(draw: st.DrawFn) -> Memory:
+    """Nothing, or the middle of a life."""
+    if draw(st.booleans()):
+        return Memory()
+    fast = draw(RATES)
+    share = draw(st.sampled_from([25, 50, 100]))
+    both = {"full": share, "small": 100 - share}
+    return Memory(
+        demand=Demand(at_s=NOW_S - 5, fast_per_s=fast, slow_per_s=draw(RATES), input_tokens=512, output_tokens=128),
+        peaks=[Peak(at_s=NOW_S - 60, per_s=draw(RATES))],
+        busy_at_s=NOW_S - draw(st.sampled_from([0.0, 500.0, 5000.0])),
+        target=draw(st.sampled_from([*RUNGS, "old"])),
+        target_since_s=NOW_S - draw(st.sampled_from([10.0, 5000.0])),
+        shares={k: v for k, v in both.items() if v},
+        stepped_at_s=NOW_S - draw(st.sampled_from([5.0, 500.0])),
+        refusals=draw(st.sampled_from([[], [Refusal(pool="h100", until_s=NOW_S + 60)]])),
+    )
+
+
+@st.composite
+def fleets(draw: st.DrawFn, name: str = "chat") -> Fleet:
+    """One fleet with its pods, load, bill and memory."""
+    these = draw(pods(name))
+    seen = st.builds(load, RATES, st.sampled_from([0, 3, 900]), st.sampled_from([0, 5]))
+    made = fleet(
+        *these, name=name, variants=draw(ladders()), budget=draw(_budgets), swap=draw(_swaps), scaling=draw(_scalings),
+        load=draw(st.one_of(st.none(), seen, seen, seen)), memory=draw(memories()), priority=draw(st.integers(0, 1)),
+    )  # fmt: skip
+    return replace(made, ledger=ledger(draw(st.sampled_from(["0", "1.90", "23.90", "89.00"])), these))
+
+
+@st.composite
+def snapshots(draw: st.DrawFn, most: int = 2) -> Snapshot:
+    """Some fleets on three pools, whose accelerators their pods hold."""
+    found = tuple(draw(fleets(f"chat-{i}")) for i in range(draw(st.integers(1, most))))
+    return Snapshot(NOW_S, found, {name: draw(_pool(name, found)) for name in POOLS})
+
+
+@st.composite
+def _pool(draw: st.DrawFn, name: str, among: tuple[Fleet, ...]) -> Pool:
+    held = sum(r.accelerators for f in among for r in f.replicas if r.pool == name)
+    price = draw(st.sampled_from([PRICES[name], PRICES[name], PRICES[name], None, "0"]))
+    return pool(name, total=draw(st.integers(0, 12)), used=held + draw(st.integers(0, 1)), price=price)
+
+
+def only(snapshot: Snapshot) -> FleetPlan:
+    """The plan of the one fleet."""
+    (plan,) = decide(snapshot).fleets
+    return plan
+
+
+def started(of: Fleet, plan: FleetPlan) -> dict[tuple[str, str], int]:
+    """Pods that a plan asks for beyond those that are there or were asked for already, by place."""
+    here: dict[tuple[str, str], int] = dict(of.deployed)
+    for place in plan.replicas:
+        here[place] = max(here.get(place, 0), sum(r.place == place for r in of.alive))
+    return {place: n - here[place] for place, n in plan.replicas.items() if n > here[place]}

@@ -1,0 +1,194 @@
+"""Laws of decide() on random fleets: what must hold whatever the fleet, its pods, its load and its money."""
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from tests.decide.builders import NOW_S, PRICES, fleet, load, pool, snapshot
+from tests.decide.fleets import POOLS, RATES, fleets, ladders, only, snapshots, started
+
+from costwain.decide import decide
+from costwain.decide.budget import purse, stopping_s
+from costwain.decide.forecast import FIRST_GUESS
+from costwain.decide.options import ladder
+from costwain.domain.memory import Memory
+from costwain.domain.money import cost_micro
+from costwain.domain.snapshot import Fleet, Pool, Snapshot, State
+
+law = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def per_replica(of: Fleet) -> dict[tuple[str, str], int]:
+    return {(v.name, p.pool): p.accelerators for v in of.spec.variants for p in v.placements}
+
+
+@law
+@given(snapshots())
+def test_never_above_max_replicas(given_: Snapshot) -> None:
+    for of, plan in zip(by_key(given_), sorted(decide(given_).fleets, key=lambda p: p.key), strict=True):
+        if started(of, plan):
+            assert sum(plan.replicas.values()) <= of.spec.scaling.max_replicas
+
+
+@law
+@given(snapshots())
+def test_never_above_the_free_accelerators_of_a_pool(given_: Snapshot) -> None:
+    plans = {p.key: p for p in decide(given_).fleets}
+    for where in given_.pools.values():
+        asked = sum(
+            n * per_replica(of).get(place, 0)
+            for of in given_.fleets
+            for place, n in started(of, plans[of.key]).items()
+            if place[1] == where.name
+        )
+        assert asked <= where.free
+
+
+@law
+@given(snapshots())
+def test_nothing_starts_that_is_barred_or_unknown_or_has_no_price(given_: Snapshot) -> None:
+    plans = {p.key: p for p in decide(given_).fleets}
+    for of in given_.fleets:
+        rungs = {r.name: r for r in ladder(of, given_.pools, FIRST_GUESS, NOW_S)}
+        for name, where in started(of, plans[of.key]):
+            assert rungs[name].barred is None
+            assert given_.pools[where].hourly_micro is not None
+
+
+@law
+@given(snapshots())
+def test_equal_worlds_equal_plans_in_whatever_order_they_are_told(given_: Snapshot) -> None:
+    shuffled = replace(
+        given_,
+        fleets=tuple(replace(f, replicas=f.replicas[::-1], deployed=dict(sorted(f.deployed.items())[::-1]))
+                     for f in given_.fleets[::-1]),
+        pools=dict(sorted(given_.pools.items(), reverse=True)),
+    )  # fmt: skip
+    assert decide(given_) == decide(given_) == decide(shuffled)
+
+
+@law
+@given(snapshots())
+def test_shares_are_whole_and_of_the_ladder(given_: Snapshot) -> None:
+    for of, plan in zip(by_key(given_), sorted(decide(given_).fleets, key=lambda p: p.key), strict=True):
+        assert sum(plan.shares.values()) == 100
+        assert set(plan.shares) <= {v.name for v in of.spec.variants}
+        assert plan.reasons
+
+
+@law
+@given(snapshots())
+def test_no_place_both_starts_and_drains(given_: Snapshot) -> None:
+    plans = {p.key: p for p in decide(given_).fleets}
+    for of in given_.fleets:
+        plan = plans[of.key]
+        place = {r.pod: r.place for r in of.replicas}
+        assert not {place[pod] for pod in plan.drain} & set(started(of, plan))
+        assert not set(plan.drain) & set(plan.undrain)
+        assert all(r.state is State.READY for r in of.replicas if r.pod in plan.drain)
+
+
+@law
+@given(snapshots())
+def test_no_deployment_shrinks_below_the_pods_that_may_still_answer(given_: Snapshot) -> None:
+    plans = {p.key: p for p in decide(given_).fleets}
+    for of in given_.fleets:
+        for place, n in plans[of.key].replicas.items():
+            assert n >= sum(r.place == place and r.state in (State.READY, State.DRAINING) for r in of.alive)
+
+
+@law
+@given(snapshots())
+def test_a_paused_fleet_is_left_alone(given_: Snapshot) -> None:
+    paused = [f for f in given_.fleets if f.spec.scaling.mode == "Paused"]
+    assume(paused)
+    plans = {p.key: p for p in decide(given_).fleets}
+    for of in paused:
+        plan = plans[of.key]
+        assert (plan.replicas, plan.memory, plan.drain, plan.undrain) == (of.deployed, of.memory, (), ())
+
+
+@law
+@given(fleets())
+def test_a_blind_fleet_holds_its_counts_unless_the_money_ends(of: Fleet) -> None:
+    plan = only(snapshot(replace(of, load=None)))
+    assert not started(of, plan) or "BudgetFloor" in {w.code for w in plan.reasons}
+    if not {"BudgetExhausted", "BudgetFloor"} & {w.code for w in plan.reasons}:
+        assert plan.replicas == of.deployed
+        assert (plan.drain, plan.undrain) == ((), ())
+
+
+@law
+@given(ladders(), RATES, st.lists(st.integers(0, 100), min_size=2, max_size=2), st.sampled_from(["Hour", "Day"]))
+def test_more_dollars_never_lower_the_quality(
+    variants: list[dict[str, object]], per_s: float, dollars: list[int], period: str
+) -> None:
+    """For a new fleet with accelerators enough for every rung: short of them, quantity comes before quality."""
+    names = [v["name"] for v in variants]
+    chosen = []
+    for amount in sorted(dollars):
+        budget = {"amount": str(amount), "period": period}
+        of = fleet(variants=variants, load=load(per_s), budget=budget, scaling={"maxReplicas": 1000})
+        chosen.append(names.index(only(snapshot(of, where=everywhere(10_000))).target or ""))
+    assert chosen == sorted(chosen, reverse=True)
+
+
+@law
+@given(ladders(), st.lists(RATES, min_size=2, max_size=2))
+def test_more_load_never_lowers_the_capacity(variants: list[dict[str, object]], rates: list[float]) -> None:
+    wide = everywhere(10_000)
+    carried = []
+    for per_s in sorted(rates):
+        of = fleet(variants=variants, load=load(per_s), scaling={"maxReplicas": 1000})
+        rates_of = {o.place: o.per_s for r in ladder(of, wide, FIRST_GUESS, NOW_S) for o in r.options}
+        plan = only(snapshot(of, where=wide))
+        carried.append(sum(rates_of[place] * n for place, n in plan.replicas.items()))
+        assert carried[-1] >= per_s - 1e-6
+    assert carried == sorted(carried)
+
+
+@law
+@given(fleets())
+def test_without_demand_all_but_the_floor_is_on_its_way_out(of: Fleet) -> None:
+    assume(of.spec.scaling.mode == "Managed")
+    quiet = replace(of, load=load(0.0), memory=Memory(busy_at_s=NOW_S - 10_000, target=of.memory.target))
+    plan = only(snapshot(quiet, where=everywhere()))
+    leaving = {r.pod for r in of.alive if r.state is State.DRAINING} - set(plan.undrain)
+    stays = sum(plan.replicas.values()) - len(leaving) - len(plan.drain)
+    swapped = [name for name in plan.shares if name != plan.target]  # each keeps one until the target serves
+    assert stays <= of.spec.scaling.min_replicas + len(swapped) or plan.reasons[0].code == "NoVariant"
+
+
+@law
+@given(snapshots())
+def test_deciding_again_at_once_changes_nothing(given_: Snapshot) -> None:
+    first = decide(given_)
+    memories = {p.key: p.memory for p in first.fleets}
+    again = decide(replace(given_, fleets=tuple(replace(f, memory=memories[f.key]) for f in given_.fleets)))
+    for before, after in zip(first.fleets, again.fleets, strict=True):
+        assert after.memory == before.memory
+        assert (after.target, after.shares, after.replicas) == (before.target, before.shares, before.replicas)
+        assert (after.drain, after.undrain, after.slots) == (before.drain, before.undrain, before.slots)
+
+
+@law
+@given(snapshots(most=1))
+def test_nothing_starts_whose_stop_cannot_be_paid_except_a_declared_floor(given_: Snapshot) -> None:
+    (of,) = given_.fleets
+    money, plan = purse(of, NOW_S), only(given_)
+    assume(money is not None)
+    assert money is not None
+    each = per_replica(of)
+    price = {name: p.hourly_micro or 0 for name, p in given_.pools.items()}
+    more = sum(n * each[place] * price[place[1]] for place, n in started(of, plan).items())
+    if more and "BudgetFloor" not in {w.code for w in plan.reasons}:
+        assert cost_micro(more, min(stopping_s(of), money.left_s)) <= money.left_micro
+
+
+def by_key(given_: Snapshot) -> list[Fleet]:
+    return sorted(given_.fleets, key=lambda f: f.key)
+
+
+def everywhere(total: int = 8) -> dict[str, Pool]:
+    """The three pools with their usual prices, and nobody there."""
+    return {name: pool(name, total=total, price=PRICES[name]) for name in POOLS}
