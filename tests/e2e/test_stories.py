@@ -82,7 +82,7 @@ PROBLEMS: dict[str, tuple[dict[str, Any], str, str]] = {
         fleet("large", "h100", uri="hf://meta-llama/Llama-3.1-70B-Instruct"),
         "DoesNotFit",
         "only on h100: llama-3.1-70b-instruct needs 141.2 GB of weights plus 2.0 GB a device, "
-        "1 x h100 has 72.0 GB usable",
+        "1 x h100 has 77.3 GB usable",
     ),
     "an engine argument that vLLM doesn't know": (
         fleet("misspelt", "h100", args={"max-modle-len": "8192"}),

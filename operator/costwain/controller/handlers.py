@@ -34,7 +34,7 @@ def registry_for(loop: Loop, turn_s: float) -> kopf.OperatorRegistry:
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> Any:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        return kopf.login_with_service_account(**kwargs) or kopf.login_via_client(**kwargs)  # reads a tokenFile too
 
     @kopf.on.probe(registry=registry, id="loop", errors=kopf.ErrorsMode.PERMANENT)
     async def alive(**_: Any) -> str:

@@ -32,30 +32,40 @@ FACTOR = 30.0  # a budget hour passes in two minutes
 WINDOW_S = 3600.0
 READY_S = 60.0
 IDLE_S = 60.0  # wall: until the fleet has gone to zero after the last request
+_HASTE = {
+    "COSTWAIN_TURN_SECONDS": "0.5",
+    "COSTWAIN_STATUS_SECONDS": "1",
+    "COSTWAIN_LEASE_SECONDS": "6",
+    "COSTWAIN_IMAGE": "costwain/operator:demo",
+}
 SWAPS = ("SteppedDown", "SteppedUp", "BudgetExhausted", "BudgetFloor")
 
 Say = Callable[[str], None]
 
 
 def start(name: str, directory: Path | None, say: Say) -> tuple[cluster.Cluster, Clock]:
-    """A control plane with the operator and one process node a pool, all of them the cluster's tasks."""
+    """A control plane with the operator and one process node a pool; where that fails, nothing of it stays."""
     running = cluster.up(name, directory, say)
+    try:
+        return running, _start(running)
+    except BaseException:
+        cluster.down(name, directory, say)
+        raise
+
+
+def _start(running: cluster.Cluster) -> Clock:
+    """Starts nodes and operator as the cluster's tasks, with one clock for all."""
     clock = _clock(time.time())
     env = {"KUBECONFIG": str(running.kubeconfig), **clock.to_env()}
+    command = [sys.executable, "-m", "costwain.cli.main"]
     for pool, capacity in demo_fleet.node_capacity().items():
         amounts = [f"--capacity={resource}={n}" for resource, n in capacity.items()]
         label = f"--label={names.GROUP}/pool={pool}"
-        argv = ["node", f"--name={pool}-node", label, *amounts, f"--dir={running.dir / f'node-{pool}'}"]
-        running.start(Task(f"node-{pool}", [sys.executable, "-m", "costwain.cli.main", "local", *argv], env=env))
+        argv = ["local", "node", f"--name={pool}-node", label, *amounts, f"--dir={running.dir / f'node-{pool}'}"]
+        running.start(Task(f"node-{pool}", [*command, *argv], env=env))
     asyncio.run(_install(running.kubeconfig))
-    speed = {
-        "COSTWAIN_TURN_SECONDS": "0.5",
-        "COSTWAIN_STATUS_SECONDS": "1",
-        "COSTWAIN_IMAGE": "costwain/operator:demo",
-        "COSTWAIN_LEASE_SECONDS": "6",
-    }
-    running.start(Task("operator", [sys.executable, "-m", "costwain.cli.main", "operator"], env={**env, **speed}))
-    return running, clock
+    running.start(Task("operator", [*command, "operator"], env={**env, **_HASTE}))
+    return clock
 
 
 async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say: Say) -> Ending:
@@ -110,7 +120,7 @@ async def _install(kubeconfig: Path) -> None:
 
 async def _established(kube: Kube, name: str) -> bool:
     found = await kube.get(CRDS, name) or {}
-    conditions = found.get("status", {}).get("conditions", [])
+    conditions = found.get("status", {}).get("conditions") or []  # null until the server has looked at it
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
