@@ -98,6 +98,14 @@ CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
         "WithinBudget",
         ("False", "Overspent"),
     ),
+    "another autoscaler is a conflict": (
+        fleet(READY),
+        plan(),
+        replace(SEEN, rival="chat-hpa"),
+        "ScalerConflict",
+        ("True", "OtherScaler"),
+    ),
+    "alone there is no conflict": (fleet(READY), plan(), SEEN, "ScalerConflict", ("False", "Alone")),
     "a cheaper variant degrades": (
         fleet(READY),
         plan(shares={"small": 100}),

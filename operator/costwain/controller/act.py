@@ -8,7 +8,7 @@ from typing import Any
 from costwain.adapters.clock import Clock
 from costwain.adapters.events import post
 from costwain.adapters.kube import ApiError, Kube
-from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS
+from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, SCALERS
 from costwain.controller.apply import Applier
 from costwain.controller.cache import Cache
 from costwain.controller.settings import Settings
@@ -48,7 +48,14 @@ async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, w
         _log.info("%s/%s: %s: %s", fleet.namespace, fleet.name, why.code, why.sentence)
         await post(hands.kube, owner, why.code, why.sentence, wall_s)
     hourly = {name: pool.hourly_micro or 0 for name, pool in snapshot.pools.items()}
-    seen = Seen(_gateway_ready(hands, fleet), hourly, owner.get("status", {}), snapshot.now_s, wall_s)
+    seen = Seen(
+        gateway_ready=_gateway_ready(hands, fleet),
+        hourly_micro=hourly,
+        before=owner.get("status", {}),
+        now_s=snapshot.now_s,
+        wall_s=wall_s,
+        rival=_rival(hands, fleet),
+    )
     await hands.statuses.write(owner, status(fleet, plan, seen), wall_s, now=bool(plan.news))
 
 
@@ -135,6 +142,17 @@ def _target(fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -
         accelerators=placement.accelerators,
         replicas=count,
     )
+
+
+def _rival(hands: Hands, fleet: Fleet) -> str | None:
+    """An autoscaler that also wants to set the fleet's replicas."""
+    ours = {deployment_name(fleet.name, *place) for place in fleet.deployed}
+    for (namespace, name), scaler in sorted(hands.cache.all(SCALERS).items()):
+        target = scaler["spec"]["scaleTargetRef"]
+        whole = target["kind"] == "ModelDeployment" and target["name"] == fleet.name
+        if namespace == fleet.namespace and (whole or (target["kind"] == "Deployment" and target["name"] in ours)):
+            return name
+    return None
 
 
 def _gateway_ready(hands: Hands, fleet: Fleet) -> bool:

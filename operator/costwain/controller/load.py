@@ -7,6 +7,7 @@ import aiohttp
 
 from costwain.adapters.clock import Clock
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading, Readings
+from costwain.adapters.prometheus import Prometheus
 from costwain.adapters.rates import arrivals_per_s, pod_rates
 from costwain.adapters.resources import PODS
 from costwain.controller.cache import Cache, Key
@@ -20,8 +21,8 @@ STALE_WALL_S = 15.0  # an older page says nothing about now
 class Loads:
     """Reads every gateway and engine once a turn."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock, prometheus: Prometheus | None = None) -> None:
+        self._clock, self._prometheus = clock, prometheus
         self._gateways: Readings[GatewayReading] = Readings.of_gateways(session, clock.now_s)
         self._engines: Readings[PodReading] = Readings.of_pods(session, clock.now_s)
 
@@ -32,13 +33,27 @@ class Loads:
         told = await self._gateways.turn(url for urls in gateways.values() for url in urls)
         served = await self._engines.turn(url for urls in engines.values() for url in urls)
         oldest_s = self._clock.now_s() - STALE_WALL_S * self._clock.factor
-        return {
-            key: _load(
-                [told[url] for url in urls if url in told and told[url].at_s >= oldest_s],
-                [served[url] for url in engines.get(key, ()) if url in served and served[url].at_s >= oldest_s],
-            )
-            for key, urls in gateways.items()
-        }
+        fresh = {url: reading for url, reading in served.items() if reading.at_s >= oldest_s}
+        loads = dict[Key, Load | None]()
+        for key, urls in gateways.items():
+            readable = [told[url] for url in urls if url in told and told[url].at_s >= oldest_s]
+            running = [fresh[url] for url in engines.get(key, ()) if url in fresh]
+            loads[key] = _load(readable, running)
+        await self._second_source(loads, engines, fresh)
+        return loads
+
+    async def _second_source(
+        self, loads: dict[Key, Load | None], engines: Mapping[Key, list[str]], fresh: Mapping[str, Reading[PodReading]]
+    ) -> None:
+        """Fills the loads of unreadable gateways from the engines, and the queue from Prometheus where there is one."""
+        blind = [key for key, load in loads.items() if load is None]
+        if not blind:
+            return
+        depths = (await self._prometheus.queue_depths() if self._prometheus else None) or {}
+        for key in blind:
+            pages = engines.get(key, [])
+            if pages and all(url in fresh for url in pages):  # one engine that can't be read could do anything
+                loads[key] = _from_engines([fresh[url] for url in pages], depths.get(key))
 
 
 def _pages(cache: Cache, role: str, port: int) -> dict[Key, list[str]]:
@@ -73,6 +88,16 @@ def _load(gateways: list[Reading[GatewayReading]], engines: list[Reading[PodRead
         output_tokens=_weighted((r.mean_output_tokens, r.finished_per_s) for r in rates),
         tokens_per_s=sum(tokens) if tokens else None,
     )
+
+
+def _from_engines(engines: list[Reading[PodReading]], depth: float | None) -> Load | None:
+    """What vLLM itself says; arrivals stay unknown, and so does what the gateway holds unless Prometheus knows."""
+    running = [reading.value.running for reading in engines]
+    waiting = [reading.value.waiting for reading in engines]
+    if None in running or None in waiting:
+        return None
+    queue = depth if depth is not None else sum(n for n in waiting if n)
+    return Load(arrivals_per_s=None, queued={"": round(queue)}, running={"": round(sum(n for n in running if n))})
 
 
 def _sum(counts: Iterable[Mapping[str, float]]) -> dict[str, int]:

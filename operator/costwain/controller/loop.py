@@ -10,7 +10,8 @@ import aiohttp
 from costwain.adapters.clock import Clock
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.ledger import Key, LedgerConflictError, Ledgers
-from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS
+from costwain.adapters.prometheus import Prometheus
+from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS, SCALERS
 from costwain.controller.act import Hands, act
 from costwain.controller.apply import Applier
 from costwain.controller.cache import Cache
@@ -47,7 +48,8 @@ class Loop:
         applier = Applier(kube)
         self.cache, self._clock, self._settings, self._kube = Cache(), clock, settings, kube
         self._hands = Hands(kube, self.cache, clock, settings, applier, Statuses(applier, settings.status_every_s))
-        self._loads, self._ledgers = Loads(session, clock), Ledgers(kube)
+        prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
+        self._loads, self._ledgers = Loads(session, clock, prometheus), Ledgers(kube)
         self._parsed, self._memories = Parsed(), dict[str, Memory]()
         self._woken = asyncio.Event()
         self._watched_until_wall_s = 0.0
@@ -132,7 +134,7 @@ class Loop:
     async def _relist(self) -> None:
         """Lists replace the cache: a watch never says what went while it was broken."""
         wall_s = time.time()
-        for resource, selector in WATCHED:
+        for resource, selector in (*WATCHED, (SCALERS, None)):
             items, _ = await self._kube.list(resource, selector=selector)
             self.cache.replace(resource, _typed(items, resource.api_version, resource.kind), wall_s)
         if self.turned_at_s is not None:

@@ -17,6 +17,7 @@ class Settings:
     debounce_s: float = 0.2
     relist_s: float = 120.0
     status_every_s: float = 10.0
+    prometheus_url: str = ""  # a second way to the queues' depth
     lease_s: float = 15.0  # after a leader's death nobody decides for so long
 
     @classmethod
@@ -32,6 +33,7 @@ class Settings:
             "identity": "HOSTNAME",
             "operator_image": "COSTWAIN_IMAGE",
             "haproxy_image": "COSTWAIN_HAPROXY_IMAGE",
+            "prometheus_url": "COSTWAIN_PROMETHEUS_URL",
         }
         found: dict[str, str | float] = {field: env[name] for field, name in texts.items() if env.get(name)}
         for field, name in seconds.items():

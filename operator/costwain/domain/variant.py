@@ -20,7 +20,7 @@ from costwain.domain.api import (
     later,
 )
 
-Precision = Literal["bf16", "fp16", "fp8", "int8", "fp4", "mxfp4", "nvfp4", "int4"]
+Precision = Literal["bf16", "fp16", "fp8", "int8", "mxfp4", "nvfp4", "int4"]
 
 
 class Model(Api):

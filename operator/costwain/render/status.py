@@ -16,13 +16,17 @@ _STARTED = (State.READY,)
 
 @dataclass(frozen=True)
 class Seen:
-    """What the status needs beside the plan: the gateway's readiness, hourly prices by pool, the status before."""
+    """What the status needs beside the plan: the gateway's readiness, hourly prices by pool, the status before.
+
+    `rival`: an autoscaler that also sets replicas of this fleet.
+    """
 
     gateway_ready: bool
     hourly_micro: Mapping[str, int]
     before: Mapping[str, Any]
     now_s: float
     wall_s: float
+    rival: str | None = None
 
 
 def status(fleet: Fleet, plan: FleetPlan, seen: Seen) -> dict[str, Any]:
@@ -64,6 +68,7 @@ def conditions(fleet: Fleet, plan: FleetPlan, seen: Seen) -> list[dict[str, Any]
         _within_budget(plan),
         _capacity(plan),
         _degraded(fleet, plan),
+        _scaler_conflict(seen),
     ]
     before = {c["type"]: c for c in seen.before.get("conditions", [])}
     now = rfc3339(seen.wall_s)
@@ -151,6 +156,13 @@ def _degraded(fleet: Fleet, plan: FleetPlan) -> Verdict:
         return "Degraded", "False", "BestVariant", f"{best} serves"
     text = ", ".join(f"{v} serves {n} % of new conversations" for v, n in sorted(below.items()))
     return "Degraded", "True", "BelowBest", text
+
+
+def _scaler_conflict(seen: Seen) -> Verdict:
+    if seen.rival is None:
+        return "ScalerConflict", "False", "Alone", ""
+    text = f"HorizontalPodAutoscaler {seen.rival} sets replicas of this fleet too: delete it, Costwain decides"
+    return "ScalerConflict", "True", "OtherScaler", text
 
 
 def _counts(fleet: Fleet, key: Any) -> dict[Any, tuple[int, int]]:

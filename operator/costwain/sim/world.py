@@ -95,7 +95,8 @@ class World:
                 pods[r.pod] = replace(r, state=State.TERMINATING, since_s=self.now_s)
         for names, state in ((plan.drain, State.DRAINING), (plan.undrain, State.READY)):
             for name in names:
-                pods[name] = replace(pods[name], state=state, since_s=self.now_s)
+                if pods[name].state is not State.TERMINATING:
+                    pods[name] = replace(pods[name], state=state, since_s=self.now_s)
         self.fleet = replace(
             self.fleet, memory=plan.memory, deployed=dict(plan.replicas), replicas=tuple(pods[k] for k in sorted(pods))
         )

@@ -1,0 +1,102 @@
+"""Load: the gateway first, the engines and Prometheus where it can't be read, unknown where nothing can."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from costwain.adapters.clock import Clock
+from costwain.adapters.resources import PODS
+from costwain.controller import load as load_module
+from costwain.controller.cache import Cache
+from costwain.controller.load import Loads
+from costwain.domain import names
+from costwain.domain.snapshot import Load
+
+KEY = ("default", "chat")
+GATEWAY = """costwain_gateway_up 1
+costwain_gateway_queue_depth{variant="full"} 3
+costwain_gateway_requests_total{variant="full"} 10
+costwain_gateway_in_flight{variant="full",pool="h100"} 5
+"""
+ENGINE = """vllm:num_requests_running{engine="0",model_name="m"} 7
+vllm:num_requests_waiting{engine="0",model_name="m"} 2
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Depths:
+    """A Prometheus that knows one queue."""
+
+    async def queue_depths(self) -> Mapping[tuple[str, str], float] | None:
+        return {KEY: 40.0}
+
+
+# story: (the gateway's page, the engine's page, Prometheus, waiting and running, or None)
+CASES: dict[str, tuple[str | None, str | None, Any, tuple[int, int] | None]] = {
+    "the gateway knows exactly": (GATEWAY, ENGINE, None, (3, 5)),
+    "without the gateway the engines say what they have": (None, ENGINE, None, (2, 7)),
+    "and Prometheus what waits": (None, ENGINE, Depths(), (40, 7)),
+    "an engine that can't be read could do anything": (None, None, Depths(), None),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("gateway", "engine", "prometheus", "want"), CASES.values(), ids=CASES)
+async def test_where_the_load_comes_from(
+    gateway: str | None,
+    engine: str | None,
+    prometheus: Any,
+    want: tuple[int, int] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _Page("127.0.0.1", gateway) as agent, _Page("127.0.0.1", engine) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            found = (await Loads(session, Clock(), prometheus).turn(_cache()))[KEY]
+    assert _numbers(found) == want
+    assert found is None or found.arrivals_per_s is None  # one look makes no rate
+
+
+def _numbers(load: Load | None) -> tuple[int, int] | None:
+    return None if load is None else (load.waiting, load.active)
+
+
+def _cache() -> Cache:
+    cache = Cache()
+    for role in (names.ROLE_GATEWAY, names.ROLE_MODEL):
+        labels = {names.ROLE: role, names.FLEET: KEY[1]}
+        metadata = {"name": role, "namespace": KEY[0], "uid": role, "labels": labels}
+        status = {"podIP": "127.0.0.1", "containerStatuses": [{"started": True}]}
+        cache.put(PODS, {"metadata": metadata, "spec": {}, "status": status}, 0.0)
+    return cache
+
+
+class _Page:
+    """A /metrics page on a free port; None answers 503."""
+
+    def __init__(self, address: str, text: str | None) -> None:
+        self._address, self._text, self.port = address, text, 0
+
+    async def __aenter__(self) -> "_Page":
+        app = web.Application()
+        app.router.add_get("/metrics", self._answer)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._address, 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        return web.Response(status=503) if self._text is None else web.Response(text=self._text)
