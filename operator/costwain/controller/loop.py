@@ -63,6 +63,8 @@ class Loop:
         """Turns until the lease is lost; `mark_wall_s`: up to when an operator before this one was watching."""
         self._watched_until_wall_s = mark_wall_s or 0.0
         await self._persist("start", self._start)
+        # A Lease that somebody deleted counts from 0 again; the ledgers remember.
+        epoch = max([epoch, *(ledger.epoch for ledger in self._ledgers.all.values())])
         listed_s = time.monotonic()
         while is_leader():
             try:

@@ -84,6 +84,9 @@ async def _lead(
     )
     tasks: set[asyncio.Future[Any]] = {holding, turning, watching, ender}
     done, _ = await asyncio.wait(tasks, return_when="FIRST_COMPLETED")
+    if turning in done and (error := turning.exception()) is not None:
+        _log.error("the loop can't go on: %s", error)
+        return 1
     if holding in done or turning in done:
         _log.error("the lease is lost: this process ends, another one leads")
         logging.shutdown()
