@@ -12,6 +12,8 @@ import pytest
 from tests.stub.process import MODEL, Answer, Stub, stub
 from tests.support import eventually
 
+pytestmark = pytest.mark.process
+
 LONG: dict[str, Any] = {"max_tokens": 2000, "ignore_eos": True}  # about 14 s of fleet time
 
 EXITS = {
