@@ -86,7 +86,7 @@ async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say
         events, _ = await kube.list(EVENTS, NAMESPACE)
         return Ending(
             load=result.summary(),
-            windows={rfc3339(at_s): ledger.spent_micro(at_s, at_s + WINDOW_S) for at_s in _windows(start_s, now_s)},
+            windows={rfc3339(at_s): ledger.spent_micro(at_s, end_s) for at_s, end_s in _windows(start_s, now_s)},
             limit_micro=demo_fleet.limit_micro(),
             spent_micro=ledger.spent_micro(start_s, now_s),
             without_swap_micro=demo_fleet.without_swap_micro(trace, start_s),
@@ -94,10 +94,14 @@ async def play(running: cluster.Cluster, clock: Clock, trace: list[Arrival], say
         )
 
 
-def _windows(start_s: float, end_s: float) -> list[float]:
-    """Starts of the budget's windows that a stretch of fleet time touches."""
-    first = int(start_s // WINDOW_S)
-    return [n * WINDOW_S for n in range(first, int(end_s // WINDOW_S) + 1)]
+def _windows(start_s: float, now_s: float) -> list[tuple[float, float]]:
+    """The budget's windows that a stretch of fleet time touches, the last one until now.
+
+    >>> _windows(3700.0, 7300.0)
+    [(3600.0, 7200.0), (7200.0, 7300.0)]
+    """
+    starts = [n * WINDOW_S for n in range(int(start_s // WINDOW_S), int(now_s // WINDOW_S) + 1)]
+    return [(at_s, min(at_s + WINDOW_S, now_s)) for at_s in starts]
 
 
 def _clock(wall_s: float) -> Clock:
@@ -139,9 +143,9 @@ async def _gateway_url(kube: Kube) -> str:
 async def _until_zero(kube: Kube) -> None:
     async def gone() -> bool:
         pods, _ = await kube.list(PODS, NAMESPACE, f"{names.FLEET}={FLEET},{names.ROLE}={names.ROLE_MODEL}")
-        return not pods
+        return not pods and not (await _ledger(kube)).open
 
-    await _within(IDLE_S, "the fleet to go to zero", gone)
+    await _within(IDLE_S, "the fleet to go to zero and its bill to be closed", gone)
 
 
 async def _within(limit_s: float, what: str, ask: Callable[[], Any]) -> Any:
