@@ -64,11 +64,11 @@ def shape_for(variant: Variant) -> ModelShape | None:
     own = variant.shape
     if own is None:
         return shape_of(variant.model.uri)
-    total = round(count_of(own.parameters))
+    total = count_of(own.parameters)
     return ModelShape(
         name=variant.name,
         parameters=total,
-        active_parameters=round(count_of(own.active_parameters)) if own.active_parameters else total,
+        active_parameters=count_of(own.active_parameters) if own.active_parameters else total,
         layers=own.layers,
         kv_heads=own.kv_heads,
         head_dim=own.head_dim,

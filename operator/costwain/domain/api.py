@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -83,13 +84,14 @@ Labels = Annotated[dict[ShortText, ShortText], Field(max_length=64)]
 _SUFFIXES = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 
-def count_of(text: str) -> float:
-    """The number behind a count such as a model's parameters.
+def count_of(text: str) -> int:
+    """The whole number behind a count such as a model's parameters.
 
     >>> count_of("32.8B")
-    32800000000.0
+    32800000000
     """
-    return float(text[:-1]) * _SUFFIXES[text[-1]] if text[-1] in _SUFFIXES else float(text)
+    digits, factor = (text[:-1], _SUFFIXES[text[-1]]) if text[-1] in _SUFFIXES else (text, 1)
+    return round(Decimal(digits) * factor)
 
 
 class SecretKeyRef(Api):
