@@ -61,10 +61,11 @@ async def reach(kube: Kube, patience_s: float) -> None:
             await kube.request("GET", "/version")
             return
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-            if time.monotonic() + pause_s > ends_s:
-                raise UnreachableError(
-                    f"API server {kube.server}: no answer in {patience_s:.0f} s ({error})"
-                ) from error
+            left_s = ends_s - time.monotonic()
+            if left_s <= 0:
+                text = f"API server {kube.server}: no answer in {patience_s:.0f} s ({error})"
+                raise UnreachableError(text) from error
+            pause_s = min(pause_s, left_s)
             _log.warning("API server %s doesn't answer (%s): again in %.0f s", kube.server, error, pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 15.0)
