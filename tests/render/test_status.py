@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from costwain.domain.ledger import Line, SpendLedgerSpec
 from costwain.domain.memory import Memory
 from costwain.domain.plan import FleetPlan, Money, Why
+from costwain.domain.pool import Price
 from costwain.domain.snapshot import Fleet, Load, Replica, State
 from costwain.domain.spec import ModelDeploymentSpec
 from costwain.render.status import Seen, conditions, status
@@ -19,7 +21,7 @@ SPEC = ModelDeploymentSpec.model_validate(
         ]
     }
 )
-SEEN = Seen(gateway_ready=True, hourly_micro={}, before={}, now_s=0.0, wall_s=0.0)
+SEEN = Seen(gateway_ready=True, prices={}, before={}, now_s=0.0, wall_s=0.0)
 
 
 def replica(state: State, variant: str = "full") -> Replica:
@@ -136,6 +138,23 @@ def test_money_in_the_status_is_rounded_and_unknown_is_absent() -> None:
     cost = status(fleet(READY), plan(money=money), SEEN)["cost"]
     assert (cost["hourly"], cost["spent"], cost["limit"], cost["percent"]) == ("7.37", "1.23", "4.00", 30)
     assert "perMillionTokens" not in cost
+
+
+def test_dollars_a_million_tokens_are_what_the_tokens_of_now_cost() -> None:
+    busy = replace(fleet(READY), load=Load(1.0, {}, {}, tokens_per_s=1000.0))
+    assert status(busy, plan(money=Money(hourly_micro=3_600_000)), SEEN)["cost"]["perMillionTokens"] == "1.00"
+
+
+def test_prices_say_where_they_are_from_and_how_old_they_are() -> None:
+    line = {"uid": "u", "pod": "p", "variant": "full", "accelerators": 1, "hourly_micro": 1}
+    lines = [Line(**line, pool=p, since_milliseconds=0, metered_through_milliseconds=0) for p in ("h100", "mi300x")]
+    prices = {
+        "h100": Price(amount="1", source="list", as_of="2026-05-24T00:00:00Z"),
+        "mi300x": Price(amount="1", source="contract", as_of="2026-01-01T00:00:00Z"),
+    }
+    running = replace(fleet(READY), ledger=SpendLedgerSpec(open=lines))
+    cost = status(running, plan(), replace(SEEN, prices=prices))["cost"]
+    assert (cost["priceSource"], cost["priceAsOf"]) == ("list, contract", "2026-01-01T00:00:00Z")
 
 
 def test_without_readings_the_queue_is_absent_not_zero() -> None:

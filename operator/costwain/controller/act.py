@@ -47,10 +47,9 @@ async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, w
     for why in plan.news:
         _log.info("%s/%s: %s: %s", fleet.namespace, fleet.name, why.code, why.sentence)
         await post(hands.kube, owner, why.code, why.sentence, wall_s)
-    hourly = {name: pool.hourly_micro or 0 for name, pool in snapshot.pools.items()}
     seen = Seen(
         gateway_ready=_gateway_ready(hands, fleet),
-        hourly_micro=hourly,
+        prices={name: pool.spec.price for name, pool in snapshot.pools.items() if pool.spec.price},
         before=owner.get("status", {}),
         now_s=snapshot.now_s,
         wall_s=wall_s,

@@ -51,7 +51,8 @@ class CostStatus(Api):
     limit: Money | None = Field(None, description="The budget's amount.")
     percent: int | None = Field(None, ge=0, description="Spent, percent of the limit.")
     allowance: Money | None = Field(None, description="Dollars an hour that the rest of the period can pay.")
-    price_source: ShortText | None = Field(None, description="Where the prices are from.")
+    price_source: ShortText | None = Field(None, description="Where the prices of the running pods are from.")
+    price_as_of: ShortText | None = Field(None, description="When the oldest of these prices was valid (RFC 3339).")
 
 
 class Reason(Api):

@@ -8,6 +8,7 @@ from typing import Any
 from costwain.domain import names
 from costwain.domain.money import decimal_of, dollars
 from costwain.domain.plan import FleetPlan, Money
+from costwain.domain.pool import Price
 from costwain.domain.snapshot import Fleet, Load, State
 
 TOKENS_EVERY = 1_000_000
@@ -16,13 +17,13 @@ _STARTED = (State.READY,)
 
 @dataclass(frozen=True)
 class Seen:
-    """What the status needs beside the plan: the gateway's readiness, hourly prices by pool, the status before.
+    """What the status needs beside the plan: the gateway's readiness, prices by pool, the status before.
 
     `rival`: an autoscaler that also sets replicas of this fleet.
     """
 
     gateway_ready: bool
-    hourly_micro: Mapping[str, int]
+    prices: Mapping[str, Price]
     before: Mapping[str, Any]
     now_s: float
     wall_s: float
@@ -51,9 +52,9 @@ def status(fleet: Fleet, plan: FleetPlan, seen: Seen) -> dict[str, Any]:
             }
             for v in fleet.spec.variants
         ],
-        "placements": _placements(fleet, seen.hourly_micro),
+        "placements": _placements(fleet),
         "queue": {} if fleet.load is None else {"waiting": fleet.load.waiting, "running": fleet.load.active},
-        "cost": _cost(plan.money, fleet.load),
+        "cost": _cost(plan.money, fleet.load) | _provenance(fleet, seen.prices),
         "decision": _decision(plan, seen),
         "memory": plan.memory.model_dump(by_alias=True, exclude_none=True),
     }
@@ -173,7 +174,7 @@ def _counts(fleet: Fleet, key: Any) -> dict[Any, tuple[int, int]]:
     return counts
 
 
-def _placements(fleet: Fleet, hourly_micro: Mapping[str, int]) -> list[dict[str, Any]]:
+def _placements(fleet: Fleet) -> list[dict[str, Any]]:
     rates: dict[tuple[str, str], int] = {}
     for line in fleet.ledger.open:
         rates[line.variant, line.pool] = rates.get((line.variant, line.pool), 0) + line.hourly_micro
@@ -207,6 +208,15 @@ def _cost(money: Money, load: Load | None) -> dict[str, Any]:
         "percent": money.spent_micro * 100 // money.limit_micro if money.limit_micro else 0,
         "allowance": decimal_of(_cents(money.allowance_micro_per_h or 0)),
     }
+
+
+def _provenance(fleet: Fleet, prices: Mapping[str, Price]) -> dict[str, str]:
+    """Where the prices of what runs are from, and how old the oldest is: a price without a date says nothing."""
+    used = [prices[pool] for pool in sorted({line.pool for line in fleet.ledger.open}) if pool in prices]
+    sources = ", ".join(dict.fromkeys(price.source for price in used if price.source))
+    dates = [price.as_of for price in used if price.as_of]
+    found = {"priceSource": sources[:253], "priceAsOf": min(dates, default="")}
+    return {name: text for name, text in found.items() if text}
 
 
 def _cents(micro: int) -> int:
