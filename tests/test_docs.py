@@ -39,3 +39,10 @@ def test_every_reason_and_metric_is_explained() -> None:
     )
     metrics = set(re.findall(r'"(costwain_[a-z_]+)"', source))
     assert [word for word in sorted(reasons | metrics) if f"`{word}`" not in page] == []
+
+
+def test_every_setting_is_explained() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "operator" / "costwain").rglob("*.py"))
+    settings = set(re.findall(r"COSTWAIN_[A-Z_]+[A-Z]\b", source)) - {"COSTWAIN_STUB"}
+    assert [name for name in sorted(settings) if f"`{name}`" not in page] == []
