@@ -14,7 +14,7 @@ from costwain.controller.cache import Cache
 from costwain.controller.settings import Settings
 from costwain.controller.statuses import Statuses
 from costwain.domain import names
-from costwain.domain.plan import FleetPlan, Place
+from costwain.domain.plan import FleetPlan, Place, Why
 from costwain.domain.snapshot import Fleet, Pool, Snapshot
 from costwain.render.deployment import ModelTarget, deployment_name, model_deployment
 from costwain.render.gateway import GatewaySpec, gateway_manifests, gateway_name, program
@@ -46,7 +46,7 @@ async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, w
         await _deployment(hands, fleet, place, count, snapshot.pools)
     for why in plan.news:
         _log.info("%s/%s: %s: %s", fleet.namespace, fleet.name, why.code, why.sentence)
-        await post(hands.kube, owner, why.code, why.sentence, wall_s)
+        await _tell(hands, owner, why, wall_s)
     seen = Seen(
         gateway_ready=_gateway_ready(hands, fleet),
         prices={name: pool.spec.price for name, pool in snapshot.pools.items() if pool.spec.price},
@@ -56,6 +56,14 @@ async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, w
         rival=_rival(hands, fleet),
     )
     await hands.statuses.write(owner, status(fleet, plan, seen), wall_s, now=bool(plan.news))
+
+
+async def _tell(hands: Hands, owner: Object, why: Why, wall_s: float) -> None:
+    """An event; one that the API server refuses is only logged, since the status says the same."""
+    try:
+        await post(hands.kube, owner, why.code, why.sentence, wall_s)
+    except ApiError as error:
+        _log.warning("%s: event %s: %s", owner["metadata"]["name"], why.code, error)
 
 
 async def _gateway(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:

@@ -87,15 +87,16 @@ class Loop:
         await self._meter(epoch)
         known = Known(loads, self._ledgers.all, self._memories)
         snapshot, refused = observe(self.cache, self._parsed, known, self._clock)
-        for key, sentence in refused.items():
-            await refuse(self._hands, key, sentence, wall_s)
-        await report_pools(self._hands, snapshot.pools, wall_s)
         plan = decide(snapshot)
         for fleet_plan in plan.fleets:
             if not is_leader():
                 return
             await self._act(fleet_plan, snapshot, epoch)
         self._memories = {uid: m for uid, m in self._memories.items() if uid in {f.uid for f in snapshot.fleets}}
+        # Last, since it only tells: what the API server refuses here keeps no fleet waiting.
+        for key, sentence in refused.items():
+            await refuse(self._hands, key, sentence, wall_s)
+        await report_pools(self._hands, snapshot.pools, wall_s)
 
     async def _act(self, plan: FleetPlan, snapshot: Snapshot, epoch: int) -> None:
         """One fleet; what the API server refuses for it doesn't keep the others waiting."""
