@@ -8,7 +8,7 @@ import pytest
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
-from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, SPEND_LEDGERS
+from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, SCALERS, SPEND_LEDGERS
 from costwain.domain import names
 from costwain.local import cluster, demo
 
@@ -129,6 +129,34 @@ def test_a_deleted_fleet_leaves_its_ledger_and_nothing_else(running: cluster.Clu
             return bool(ledger.get("spec", {}).get("closed")) and not ledger["spec"].get("open")
 
         await eventually_async(closed, 30, "the bill to be closed")
+
+    _play(running, story)
+
+
+def test_another_autoscaler_is_named_and_one_that_is_gone_is_forgotten(running: cluster.Cluster) -> None:
+    scaler = {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "rival", "namespace": "default"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": names.API_VERSION, "kind": "ModelDeployment", "name": demo.FLEET},
+            "maxReplicas": 3,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}},
+                }
+            ],
+        },
+    }
+
+    async def story(kube: Kube) -> None:
+        await kube.apply(scaler)
+        found = await eventually_async(lambda: _condition(kube, demo.FLEET, "ScalerConflict"), 60, "the condition")
+        assert found["message"].startswith("HorizontalPodAutoscaler rival sets replicas of this fleet too")
+        await kube.delete(SCALERS, "rival", "default")
+        calm = await eventually_async(lambda: _condition(kube, demo.FLEET, "ScalerConflict", "False"), 60, "its end")
+        assert calm["reason"] == "Alone"
 
     _play(running, story)
 

@@ -27,6 +27,7 @@ class Settings:
             "turn_s": "COSTWAIN_TURN_SECONDS",
             "status_every_s": "COSTWAIN_STATUS_SECONDS",
             "lease_s": "COSTWAIN_LEASE_SECONDS",
+            "relist_s": "COSTWAIN_RELIST_SECONDS",
         }
         texts = {
             "namespace": "COSTWAIN_NAMESPACE",

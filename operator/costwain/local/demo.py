@@ -36,6 +36,7 @@ _HASTE = {
     "COSTWAIN_TURN_SECONDS": "0.5",
     "COSTWAIN_STATUS_SECONDS": "1",
     "COSTWAIN_LEASE_SECONDS": "6",
+    "COSTWAIN_RELIST_SECONDS": "20",
     "COSTWAIN_IMAGE": "costwain/operator:demo",
 }
 SWAPS = ("SteppedDown", "SteppedUp", "BudgetExhausted", "BudgetFloor")
