@@ -59,6 +59,7 @@ def test_a_pod_that_has_ended_is_no_replica() -> None:
 BOUND_S = 1767225610.0
 BINDINGS = {
     "seen within the written second: what was seen counts": (BOUND_S + 0.25, BOUND_S + 0.25),
+    "seen just after the written second: it was at the latest at its end": (BOUND_S + 1.04, BOUND_S + 1),
     "seen later, after a restart: what was written counts": (BOUND_S + 30, BOUND_S),
     "never seen: what was written counts": (None, BOUND_S),
 }

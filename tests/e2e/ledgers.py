@@ -12,32 +12,42 @@ from costwain.domain.money import micro_of
 from costwain.local import demo, demo_fleet
 from costwain.local.cluster import Cluster
 
-# Fleet time runs 30 times faster, and with it every tenth of a second by which a busy machine's watch is late:
-# two of them a pod, some 30 pods, at the dearer price.
-WATCH_DELAY_MICRO = 2 * 0.1 * demo.FACTOR * 30 * 3_390_000 / 3600 / 2
+# How far two processes on a busy machine are apart in when they saw a pod come and go, wall seconds. Fleet time runs
+# 30 times faster: a pod that lives for ten of our seconds can't be told from one that lives 0.5 % longer.
+CLOCKS_APART_S = 0.05
 
 
-def independent_micro(running: Cluster) -> float:
+def independent_micro(running: Cluster, fleet: str = demo.FLEET) -> float:
     """Micro-dollars by price x lifetime, from the nodes' own records alone."""
-    prices = {
-        m["metadata"]["name"]: micro_of(m["spec"]["price"]["amount"])
-        for m in demo_fleet.manifests()
-        if m["kind"] == "AcceleratorPool"
-    }
+    return sum((life["gone_s"] - life["bound_s"]) * _micro_per_s(life) for life in _lives(running, fleet))
+
+
+def clocks_apart_micro(running: Cluster, fleet: str = demo.FLEET) -> float:
+    """What the two accounts may differ by since no two processes see a pod at the same instant."""
+    return sum(CLOCKS_APART_S * _micro_per_s(life) for life in _lives(running, fleet))
+
+
+def _lives(running: Cluster, fleet: str) -> list[dict[str, Any]]:
     lives: dict[str, Any] = {}
     for record in Path(running.dir).glob("node-*/pods.jsonl"):
         for line in record.read_text(encoding="utf-8").splitlines():
             life = json.loads(line)
             lives[life["uid"]] = life
-    models = [life for life in lives.values() if life["labels"][names.ROLE] == names.ROLE_MODEL]
-    return sum(
-        (life["gone_s"] - life["bound_s"]) * demo.FACTOR * prices[life["labels"][names.POOL]] / 3600 for life in models
-    )
+    wanted = {names.ROLE: names.ROLE_MODEL, names.FLEET: fleet}
+    return [life for life in lives.values() if wanted.items() <= life["labels"].items()]
 
 
-async def ledger_of(running: Cluster) -> SpendLedgerSpec:
+def _micro_per_s(life: dict[str, Any]) -> float:
+    """Micro-dollars a wall second."""
+    prices = {
+        m["metadata"]["name"]: m["spec"]["price"] for m in demo_fleet.manifests() if m["kind"] == "AcceleratorPool"
+    }
+    return micro_of(prices[life["labels"][names.POOL]]["amount"]) * demo.FACTOR / 3600
+
+
+async def ledger_of(running: Cluster, fleet: str = demo.FLEET) -> SpendLedgerSpec:
     """The fleet's ledger as the API server has it."""
     async with await Kube.connect(str(running.kubeconfig)) as kube:
-        found = await kube.get(SPEND_LEDGERS, demo.FLEET, demo.NAMESPACE)
+        found = await kube.get(SPEND_LEDGERS, fleet, demo.NAMESPACE)
     assert found is not None
     return SpendLedgerSpec.model_validate(found["spec"])

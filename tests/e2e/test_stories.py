@@ -1,10 +1,12 @@
 """Short stories on the real parts: a pool that is full, specs that only a person can mend, a fleet that goes."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import pytest
+from tests.e2e.ledgers import independent_micro, ledger_of
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
@@ -157,6 +159,29 @@ def test_another_autoscaler_is_named_and_one_that_is_gone_is_forgotten(running: 
         await kube.delete(SCALERS, "rival", "default")
         calm = await eventually_async(lambda: _condition(kube, demo.FLEET, "ScalerConflict", "False"), 60, "its end")
         assert calm["reason"] == "Alone"
+
+    _play(running, story)
+
+
+def test_the_bill_of_two_minutes_is_right_to_a_thousandth(running: cluster.Cluster) -> None:
+    async def story(kube: Kube) -> None:
+        await kube.apply(fleet("steady", "mi300x"))
+        await eventually_async(lambda: _ready_on(kube, "steady"), 60, "the fleet to serve")
+        ends_s = time.monotonic() + 120
+
+        async def over() -> bool:
+            return time.monotonic() >= ends_s
+
+        await eventually_async(over, 130, "two minutes to pass")
+        await kube.delete(MODEL_DEPLOYMENTS, "steady", "default")
+
+        async def closed() -> bool:
+            ledger = await ledger_of(running, "steady")
+            return bool(ledger.closed) and not ledger.open
+
+        await eventually_async(closed, 60, "the bill to be closed")
+        metered_micro = (await ledger_of(running, "steady")).spent_micro(0.0, 1e12)
+        assert metered_micro == pytest.approx(independent_micro(running, "steady"), rel=1e-3)
 
     _play(running, story)
 

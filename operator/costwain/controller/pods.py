@@ -11,6 +11,7 @@ from costwain.domain import names
 from costwain.domain.snapshot import Pool, Replica, State
 
 Object = dict[str, Any]
+WATCH_LATE_S = 2.0  # a watch that is later than this didn't see the binding, it found it
 _ENDED = ("Succeeded", "Failed")
 
 
@@ -56,14 +57,15 @@ def bill_of(replica: Replica, pool: Pool | None) -> Bill | None:
 def bound_wall_s(pod: Object, cache: Cache) -> float:
     """When the pod got its node, wall seconds.
 
-    Kubernetes writes whole seconds, cut off; where this process saw the binding within that second, what it saw
-    is the better figure.
+    Kubernetes writes whole seconds, cut off: the truth lies within the written one. A binding that this process saw
+    happen is the better figure, where the watch was late at most that second's end. One that it found is charged
+    from the second's start.
     """
-    written_s = unix_s(
-        _condition(pod, "PodScheduled").get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
-    )
+    written_s = _since(_condition(pod, "PodScheduled"), unix_s(pod["metadata"]["creationTimestamp"]))
     seen_s = cache.bound_wall_s.get(pod["metadata"]["uid"])
-    return seen_s if seen_s is not None and written_s <= seen_s < written_s + 1 else written_s
+    if seen_s is None or not written_s <= seen_s < written_s + 1 + WATCH_LATE_S:
+        return written_s
+    return min(seen_s, written_s + 1)
 
 
 def accelerators_of(pod: Object, resource: str | None) -> int:
