@@ -162,7 +162,7 @@ def capacity(
     if count < 1:
         raise ValueError(f"accelerators: must be at least 1 (found {count})")
     replica = _Replica(shape, accelerator, count)
-    fits = _concurrency_in_memory(replica, request)
+    fits = concurrency_in_memory(shape, accelerator, count, request)
     if fits < 1:
         return DoesNotFit(_shortage(replica, request))
     low, high = 0, fits
@@ -193,13 +193,15 @@ def _flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
     return accelerator.bf16_flops_per_s
 
 
-def _tokens_held(request: RequestShape) -> float:
+def tokens_held(request: RequestShape) -> float:
+    """Tokens of KV cache that a request holds in the mean over its life."""
     return request.input_tokens + KV_SHARE_OF_OUTPUT * request.output_tokens
 
 
-def _concurrency_in_memory(replica: _Replica, request: RequestShape) -> int:
-    tokens = kv_capacity_tokens(replica.shape, replica.accelerator, replica.count)
-    return min(math.floor(tokens / _tokens_held(request)), MAX_CONCURRENCY)
+def concurrency_in_memory(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape) -> int:
+    """Requests whose KV cache fits at a time, at most what vLLM takes; less than 1: not even one does."""
+    tokens = kv_capacity_tokens(shape, accelerator, count)
+    return min(math.floor(tokens / tokens_held(request)), MAX_CONCURRENCY)
 
 
 def _shortage(replica: _Replica, request: RequestShape) -> str:
@@ -207,6 +209,6 @@ def _shortage(replica: _Replica, request: RequestShape) -> str:
     usable_bytes = count * accelerator.memory_bytes * USABLE_MEMORY
     needs = f"{shape.name} needs {resident_bytes(shape) / 1e9:.1f} GB of weights plus 2.0 GB a device"
     if resident_bytes(shape) + count * RESERVED_BYTES_PER_DEVICE <= usable_bytes:
-        cache_bytes = _tokens_held(request) * kv_bytes_per_token(shape)
+        cache_bytes = tokens_held(request) * kv_bytes_per_token(shape)
         needs += f" plus {cache_bytes / 1e9:.1f} GB of KV cache for one request"
     return f"{needs}, {count} x {accelerator.name} has {usable_bytes / 1e9:.1f} GB usable"

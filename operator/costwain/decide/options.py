@@ -10,7 +10,7 @@ from costwain.domain.models import ModelShape, shape_of
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool, State
 from costwain.domain.spec import Gate, Swap
-from costwain.domain.variant import PlacementSpec, Variant
+from costwain.domain.variant import PlacementSpec, Shape, Variant
 
 LOAD_BYTES_PER_S = 1.5e9  # weights from a node's disk or a near store
 ENGINE_SLOTS = 256  # max-num-seqs of vLLM where the user names none
@@ -61,12 +61,14 @@ def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s
 
 def shape_for(variant: Variant) -> ModelShape | None:
     """The variant's own shape, else that of a known model, else None; raises ValueError for an impossible one."""
-    own = variant.shape
-    if own is None:
-        return shape_of(variant.model.uri)
+    return shape_of(variant.model.uri) if variant.shape is None else own_shape(variant.name, variant.shape)
+
+
+def own_shape(name: str, own: Shape) -> ModelShape:
+    """The shape that a user wrote; raises ValueError for an impossible one."""
     total = count_of(own.parameters)
     return ModelShape(
-        name=variant.name,
+        name=name,
         parameters=total,
         active_parameters=count_of(own.active_parameters) if own.active_parameters else total,
         layers=own.layers,
