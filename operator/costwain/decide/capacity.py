@@ -1,7 +1,8 @@
 """How many requests a second one replica serves within its SLO: a roofline with measured corrections.
 
-A prior, not a promise: against published vLLM figures its median error of the time per output
-token is about 13 % (NVIDIA) and 11 % (MI300X); a pool's own measurements correct it.
+A prior, not a promise: against published vLLM figures its median error of the time per output token is 8 % on
+models that its constants were fitted to and 12 % on others (`make bench-capacity`); a pool's own measurements
+correct it.
 Time is bytes over bandwidth or FLOPs over rate, whichever is longer, plus fixed costs a layer.
 """
 
@@ -128,22 +129,31 @@ def step_s(shape: ModelShape, accelerator: Accelerator, count: int, batch: float
     use = accelerator.vendor.efficiency
     read_bytes = weight_bytes(shape, batch) + batch * context_tokens * kv_bytes_per_token(shape)
     memory_s = read_bytes / (count * accelerator.memory_bandwidth_bytes_per_s * use.bandwidth)
-    compute_s = 2 * shape.active_parameters * batch / (count * _flops_per_s(shape, accelerator) * use.decode_flops)
+    compute_s = 2 * shape.active_parameters * batch / (count * flops_per_s(shape, accelerator) * use.decode_flops)
     collectives_s = 2 * shape.layers * use.all_reduce_s if count > 1 else 0.0
-    return max(memory_s, compute_s) + shape.layers * use.layer_s + collectives_s + batch * use.sequence_s
+    return max(memory_s, compute_s) + layers_s(shape, accelerator) + collectives_s + batch * use.sequence_s
+
+
+def layers_s(shape: ModelShape, accelerator: Accelerator) -> float:
+    """Seconds that an iteration costs whatever its batch: launching the kernels of every layer."""
+    use = accelerator.vendor.efficiency
+    return shape.layers * (use.layer_s + (use.expert_layer_s if shape.experts else 0.0))
+
+
+def prefill_flops(shape: ModelShape, input_tokens: float) -> float:
+    """FLOPs to read one prompt; attention is causal, so half the square."""
+    return 2 * shape.active_parameters * input_tokens + 2 * shape.layers * input_tokens**2 * shape.attention_width
 
 
 def prefill_s(shape: ModelShape, accelerator: Accelerator, count: int, input_tokens: float) -> float:
-    """Seconds to read one prompt: its FLOPs (attention is causal, so half the square) or the weights' bytes."""
+    """Seconds to read one prompt: its FLOPs or the weights' bytes, whichever takes longer, and fixed costs."""
     use = accelerator.vendor.efficiency
-    flops = 2 * shape.active_parameters * input_tokens + 2 * shape.layers * input_tokens**2 * shape.attention_width
-    compute_s = flops / (count * _flops_per_s(shape, accelerator) * use.prefill_flops)
+    compute_s = prefill_flops(shape, input_tokens) / (count * flops_per_s(shape, accelerator) * use.prefill_flops)
     bandwidth_bytes_per_s = count * accelerator.memory_bandwidth_bytes_per_s * use.bandwidth
     memory_s = weight_bytes(shape, input_tokens) / bandwidth_bytes_per_s
     exchanged_bytes = 4 * shape.layers * input_tokens * shape.width * (count - 1) / count
-    return (
-        max(compute_s, memory_s) + exchanged_bytes / accelerator.interconnect_bytes_per_s + shape.layers * use.layer_s
-    )
+    exchange_s = exchanged_bytes / accelerator.interconnect_bytes_per_s
+    return max(compute_s, memory_s) + exchange_s + layers_s(shape, accelerator)
 
 
 def capacity(
@@ -186,7 +196,7 @@ def _at(replica: _Replica, request: RequestShape, slo: Slo, batch: int) -> Estim
     return Estimate(requests_per_s, batch, ttft_s, tpot_s, tpot_s <= slo.tpot_s and ttft_s <= slo.ttft_s)
 
 
-def _flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
+def flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
     """The rate for the model's precision; 4-bit weights are widened and computed in BF16."""
     if shape.bytes_per_weight == 1 and accelerator.fp8_flops_per_s is not None:
         return accelerator.fp8_flops_per_s

@@ -1,7 +1,7 @@
 """Options: what each rung could run on, what that carries and what it costs, or why it can't."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, resident_bytes
@@ -61,7 +61,11 @@ def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s
 
 def shape_for(variant: Variant) -> ModelShape | None:
     """The variant's own shape, else that of a known model, else None; raises ValueError for an impossible one."""
-    return shape_of(variant.model.uri) if variant.shape is None else own_shape(variant.name, variant.shape)
+    shape = shape_of(variant.model.uri) if variant.shape is None else own_shape(variant.name, variant.shape)
+    kept = variant.engine.args.get("kv-cache-dtype", "auto")
+    if shape is None or kept == "auto":
+        return shape
+    return replace(shape, kv_element_bytes=2 if kept in ("bfloat16", "float16") else 1)  # of 4 bits: an upper bound
 
 
 def own_shape(name: str, own: Shape) -> ModelShape:
