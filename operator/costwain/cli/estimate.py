@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from costwain.cli.estimate_lines import Asked, figures, lines
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity
-from costwain.decide.options import own_shape
+from costwain.decide.shapes import own_shape
 from costwain.domain.hardware import ACCELERATORS
 from costwain.domain.models import KNOWN_MODELS, ModelShape, shape_of
 from costwain.domain.money import micro_of

@@ -85,7 +85,7 @@ class Loop:
         wall_s = time.time()
         loads = await self._loads.turn(self.cache)
         await self._meter(epoch)
-        known = Known(loads, self._ledgers.all, self._memories)
+        known = Known(loads, self._ledgers.all, self._memories, self._loads.work)
         snapshot, refused = observe(self.cache, self._parsed, known, self._clock)
         for key, sentence in refused.items():
             await refuse(self._hands, key, sentence, wall_s)

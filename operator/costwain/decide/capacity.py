@@ -7,7 +7,7 @@ Time is bytes over bandwidth or FLOPs over rate, whichever is longer, plus fixed
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costwain.domain.hardware import Accelerator
 from costwain.domain.models import ModelShape
@@ -66,13 +66,6 @@ class DoesNotFit:
     """The model can't run there; the sentence holds the arithmetic."""
 
     sentence: str
-
-
-@dataclass(frozen=True)
-class _Replica:
-    shape: ModelShape
-    accelerator: Accelerator
-    count: int
 
 
 def expert_parameters(shape: ModelShape) -> float:
@@ -171,29 +164,28 @@ def capacity(
     """
     if count < 1:
         raise ValueError(f"accelerators: must be at least 1 (found {count})")
-    replica = _Replica(shape, accelerator, count)
     fits = concurrency_in_memory(shape, accelerator, count, request)
     if fits < 1:
-        return DoesNotFit(_shortage(replica, request))
+        return DoesNotFit(_shortage(shape, accelerator, count, request))
     low, high = 0, fits
     while low < high:
         middle = (low + high + 1) // 2
-        if _at(replica, request, slo, middle).meets_slo:
+        found = at_batch(shape, accelerator, count, request, middle)
+        if found.tpot_s <= slo.tpot_s and found.ttft_s <= slo.ttft_s:
             low = middle
         else:
             high = middle - 1
-    return _at(replica, request, slo, max(low, 1))
+    return replace(at_batch(shape, accelerator, count, request, max(low, 1)), meets_slo=low >= 1)
 
 
-def _at(replica: _Replica, request: RequestShape, slo: Slo, batch: int) -> Estimate:
-    """The replica at a steady batch: decode steps share the device with the prefills of newcomers."""
-    shape, accelerator, count = replica.shape, replica.accelerator, replica.count
+def at_batch(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, batch: float) -> Estimate:
+    """The replica at a steady batch, whatever the SLO: decode steps share the device with the prefills of newcomers."""
     step = step_s(shape, accelerator, count, batch, request.input_tokens + request.output_tokens / 2)
     prefill = prefill_s(shape, accelerator, count, request.input_tokens)
     tpot_s = step + batch * prefill / request.output_tokens
     ttft_s = TTFT_FIXED_S + prefill * (1 + TTFT_PREFILLS_AHEAD * batch) + step
     requests_per_s = HEADROOM * batch / (ttft_s + request.output_tokens * tpot_s)
-    return Estimate(requests_per_s, batch, ttft_s, tpot_s, tpot_s <= slo.tpot_s and ttft_s <= slo.ttft_s)
+    return Estimate(requests_per_s, math.floor(batch), ttft_s, tpot_s)
 
 
 def flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
@@ -214,8 +206,7 @@ def concurrency_in_memory(shape: ModelShape, accelerator: Accelerator, count: in
     return min(math.floor(tokens / tokens_held(request)), MAX_CONCURRENCY)
 
 
-def _shortage(replica: _Replica, request: RequestShape) -> str:
-    shape, accelerator, count = replica.shape, replica.accelerator, replica.count
+def _shortage(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape) -> str:
     usable_bytes = count * accelerator.memory_bytes * USABLE_MEMORY
     needs = f"{shape.name} needs {resident_bytes(shape) / 1e9:.1f} GB of weights plus 2.0 GB a device"
     if resident_bytes(shape) + count * RESERVED_BYTES_PER_DEVICE <= usable_bytes:

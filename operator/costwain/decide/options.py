@@ -1,16 +1,17 @@
 """Options: what each rung could run on, what that carries and what it costs, or why it can't."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, resident_bytes
-from costwain.domain.api import count_of
-from costwain.domain.models import ModelShape, shape_of
+from costwain.decide.learning import scalar_of
+from costwain.decide.shapes import shape_for
+from costwain.domain.models import ModelShape
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool, State
 from costwain.domain.spec import Gate, Swap
-from costwain.domain.variant import PlacementSpec, Shape, Variant
+from costwain.domain.variant import PlacementSpec, Variant
 
 LOAD_BYTES_PER_S = 1.5e9  # weights from a node's disk or a near store
 ENGINE_SLOTS = 256  # max-num-seqs of vLLM where the user names none
@@ -59,29 +60,6 @@ def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s
     return tuple(_rung(fleet, variant, pools, (request, now_s)) for variant in fleet.spec.variants)
 
 
-def shape_for(variant: Variant) -> ModelShape | None:
-    """The variant's own shape, else that of a known model, else None; raises ValueError for an impossible one."""
-    shape = shape_of(variant.model.uri) if variant.shape is None else own_shape(variant.name, variant.shape)
-    kept = variant.engine.args.get("kv-cache-dtype", "auto")
-    if shape is None or kept == "auto":
-        return shape
-    return replace(shape, kv_element_bytes=2 if kept in ("bfloat16", "float16") else 1)  # of 4 bits: an upper bound
-
-
-def own_shape(name: str, own: Shape) -> ModelShape:
-    """The shape that a user wrote; raises ValueError for an impossible one."""
-    total = count_of(own.parameters)
-    return ModelShape(
-        name=name,
-        parameters=total,
-        active_parameters=count_of(own.active_parameters) if own.active_parameters else total,
-        layers=own.layers,
-        kv_heads=own.kv_heads,
-        head_dim=own.head_dim,
-        precision=own.precision,
-    )
-
-
 def _rung(fleet: Fleet, variant: Variant, pools: Mapping[str, Pool], at: tuple[RequestShape, float]) -> Rung:
     barred = _barred(fleet.spec.swap, variant, fleet.spec.variants[0])
     broken = fleet.broken.get(variant.name)
@@ -119,14 +97,15 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
         return Why("UnknownAccelerator", sentence)
     if pool.hourly_micro is None:
         return Why("PriceUnknown", f"pool {pool.name}: no price, so {variant.name} is not placed there")
-    slo = Slo(
-        fleet.spec.slo.time_to_first_token_milliseconds / 1000,
-        fleet.spec.slo.time_per_output_token_milliseconds / 1000,
+    place = (variant.name, pool.name)
+    speed = scalar_of(fleet.memory, place)
+    slo = Slo(  # what takes 1/speed of the prior's time must be done in speed of the time by the prior
+        fleet.spec.slo.time_to_first_token_milliseconds / 1000 * speed,
+        fleet.spec.slo.time_per_output_token_milliseconds / 1000 * speed,
     )
     carries = capacity(shape, pool.accelerator, placement.accelerators, offer.request, slo)
     if isinstance(carries, DoesNotFit):
         return Why("DoesNotFit", f"{variant.name} on {pool.name}: {carries.sentence}")
-    place = (variant.name, pool.name)
     ceiling = placement.max_replicas if placement.max_replicas is not None else fleet.spec.scaling.max_replicas
     here = sum(r.accelerators for r in fleet.alive if r.place == place)
     most = min(ceiling, (pool.free + fleet.held(pool.name)) // placement.accelerators)
@@ -135,7 +114,7 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
         most = most_now = min(most_now, sum(r.place == place and r.state is not State.PENDING for r in fleet.alive))
     return Option(
         place=place,
-        per_s=carries.requests_per_s,
+        per_s=carries.requests_per_s * speed,
         slots=min(carries.concurrency, _engine_slots(variant)),
         hourly_micro=pool.hourly_micro * placement.accelerators,
         accelerators=placement.accelerators,

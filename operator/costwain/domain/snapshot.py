@@ -23,8 +23,27 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a pod did between two readings of its metrics, `over_s` apart, the later at `at_s` (fleet seconds).
+
+    Requests that ran at either reading; tokens of answers a second in between.
+    """
+
+    at_s: float
+    over_s: float
+    running_before: float
+    running: float
+    tokens_per_s: float
+
+    @property
+    def batch(self) -> float:
+        """Requests that ran at a time."""
+        return (self.running_before + self.running) / 2
+
+
+@dataclass(frozen=True)
 class Replica:
-    """One model pod; instants in fleet seconds, `bound_s` None while it has no node."""
+    """One model pod; instants in fleet seconds, `bound_s` None while it has no node, `work` None while unknown."""
 
     pod: str
     uid: str
@@ -34,6 +53,7 @@ class Replica:
     since_s: float
     accelerators: int = 1
     bound_s: float | None = None
+    work: Work | None = None
 
     @property
     def place(self) -> tuple[str, str]:
