@@ -60,6 +60,7 @@ class World:
     queues: dict[str, float] = field(default_factory=dict)
     made: int = 0
     turns: list[Turn] = field(default_factory=list)
+    seen: Snapshot | None = None  # of the last turn
 
     def run(self, duration_s: float) -> list[Turn]:
         """Turns for so long; the turns of this run."""
@@ -74,7 +75,8 @@ class World:
         self._bill()
         seen = None if self.blind(self.now_s) else self._load(running)
         self.fleet = replace(self.fleet, load=seen)
-        (plan,) = decide(Snapshot(self.now_s, (self.fleet,), self._standing())).fleets
+        self.seen = Snapshot(self.now_s, (self.fleet,), self._standing())
+        (plan,) = decide(self.seen).fleets
         start_s = plan.money.start_s or 0.0
         ready: dict[tuple[str, str], int] = {}
         for r in self.fleet.replicas:
