@@ -8,6 +8,7 @@ Time is bytes over bandwidth or FLOPs over rate, whichever is longer, plus fixed
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from costwain.domain.hardware import Accelerator
 from costwain.domain.models import ModelShape
@@ -149,6 +150,7 @@ def prefill_s(shape: ModelShape, accelerator: Accelerator, count: int, input_tok
     return max(compute_s, memory_s) + exchange_s + layers_s(shape, accelerator)
 
 
+@lru_cache(maxsize=1 << 14)  # a turn asks for the same few thousands as the turn before
 def capacity(
     shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, slo: Slo
 ) -> Estimate | DoesNotFit:

@@ -107,7 +107,7 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
     if isinstance(carries, DoesNotFit):
         return Why("DoesNotFit", f"{variant.name} on {pool.name}: {carries.sentence}")
     ceiling = placement.max_replicas if placement.max_replicas is not None else fleet.spec.scaling.max_replicas
-    here = sum(r.accelerators for r in fleet.alive if r.place == place)
+    here = fleet.accelerators.get(place, 0)
     most = min(ceiling, (pool.free + fleet.held(pool.name)) // placement.accelerators)
     most_now = min(ceiling, (pool.free + here) // placement.accelerators)
     if _refused(fleet, pool.name, offer.now_s):

@@ -61,6 +61,9 @@ class Vendor:
     security: Security
     efficiency: Efficiency
 
+    def __hash__(self) -> int:  # equal ones have equal names, and capacities are looked up thousands of times a turn
+        return hash(self.name)
+
 
 @dataclass(frozen=True)
 class Accelerator:
@@ -77,6 +80,9 @@ class Accelerator:
     bf16_flops_per_s: float
     fp8_flops_per_s: float | None = None
     interconnect_bytes_per_s: float = 32e9
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 # NVIDIA and AMD: fitted to published vLLM measurements (H100, H200; MI300X with 70B and 405B), one set for all

@@ -43,6 +43,9 @@ class ModelShape:
     precision: str = "bf16"
     kv_element_bytes: int = 2
 
+    def __hash__(self) -> int:  # the rest seldom differs, and capacities are looked up thousands of times a turn
+        return hash((self.name, self.precision))
+
     def __post_init__(self) -> None:
         if self.precision not in PRECISION_BYTES:
             known = ", ".join(PRECISION_BYTES)

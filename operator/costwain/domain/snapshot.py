@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from costwain.domain.hardware import Accelerator
 from costwain.domain.ledger import SpendLedgerSpec
@@ -129,14 +130,37 @@ class Fleet:
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
 
-    @property
+    @cached_property
     def alive(self) -> tuple[Replica, ...]:
         """Replicas that nobody has deleted."""
-        return tuple(r for r in self.replicas if r.state is not State.TERMINATING)
+        gone = State.TERMINATING
+        return tuple(r for r in self.replicas if r.state is not gone)
+
+    @cached_property
+    def ready(self) -> tuple[Replica, ...]:
+        """Replicas that get traffic."""
+        serves = State.READY
+        return tuple(r for r in self.replicas if r.state is serves)
+
+    @cached_property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Living replicas by (variant, pool)."""
+        found: dict[tuple[str, str], int] = {}
+        for r in self.alive:
+            found[r.place] = found.get(r.place, 0) + 1
+        return found
+
+    @cached_property
+    def accelerators(self) -> Mapping[tuple[str, str], int]:
+        """Accelerators that living replicas hold or claim, by (variant, pool)."""
+        found: dict[tuple[str, str], int] = {}
+        for r in self.alive:
+            found[r.place] = found.get(r.place, 0) + r.accelerators
+        return found
 
     def held(self, pool: str) -> int:
         """Accelerators of a pool that this fleet's living replicas hold or claim."""
-        return sum(r.accelerators for r in self.alive if r.pool == pool)
+        return sum(n for place, n in self.accelerators.items() if place[1] == pool)
 
 
 @dataclass(frozen=True)
