@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from tests.decide.builders import line
 
 from costwain.decide import decide
-from costwain.decide.capacity import at_batch
+from costwain.decide.capacity import tokens_per_s
 from costwain.decide.forecast import request_shape
 from costwain.decide.options import ladder
 from costwain.decide.shapes import shape_for
@@ -154,16 +154,16 @@ class World:
         """The mean batch at which the replica gives so many answers a second, and their tokens."""
         variant = next(v for v in self.fleet.spec.variants if v.name == r.variant)
         request, shape = request_shape(self.fleet.memory), shape_for(variant)
+        tokens = per_s * request.output_tokens
         accelerator = self.pools[r.pool].accelerator
         assert shape is not None
         assert accelerator is not None
         least, most = 0.1, 1024.0
         for _ in range(40):
             batch = (least + most) / 2
-            at = at_batch(shape, accelerator, r.accelerators, request, batch)
-            gives = self.speeds.get(r.pool, 1.0) * batch / (at.ttft_s + request.output_tokens * at.tpot_s)
-            least, most = (least, batch) if gives >= per_s else (batch, most)
-        return Work(self.now_s, self.turn_s, most, most, per_s * request.output_tokens)
+            gives = self.speeds.get(r.pool, 1.0) * tokens_per_s(shape, accelerator, r.accelerators, request, batch)
+            least, most = (least, batch) if gives >= tokens else (batch, most)
+        return Work(self.now_s, self.turn_s, most, most, tokens)
 
     def _load(self, running: Mapping[str, int]) -> Load:
         queued = {name: math.floor(n + 1e-6) for name, n in self.queues.items()}

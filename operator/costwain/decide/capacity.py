@@ -190,6 +190,14 @@ def at_batch(shape: ModelShape, accelerator: Accelerator, count: int, request: R
     return Estimate(requests_per_s, math.floor(batch), ttft_s, tpot_s)
 
 
+def tokens_per_s(
+    shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, running: float
+) -> float:
+    """Tokens of answers a second while so many requests run; none runs yet in the fixed part of its first token."""
+    at = at_batch(shape, accelerator, count, request, running)
+    return running * request.output_tokens / (at.ttft_s - TTFT_FIXED_S + request.output_tokens * at.tpot_s)
+
+
 def flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
     """The rate for the model's precision; 4-bit weights are widened and computed in BF16."""
     if shape.bytes_per_weight == 1 and accelerator.fp8_flops_per_s is not None:

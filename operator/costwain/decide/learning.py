@@ -8,7 +8,7 @@ move little; each is bounded first, so an outlier moves little whatever it says.
 import math
 from collections.abc import Iterable, Mapping
 
-from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, at_batch, capacity
+from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, tokens_per_s
 from costwain.decide.forecast import request_shape
 from costwain.decide.shapes import shape_for
 from costwain.domain.memory import Learned, Memory
@@ -113,8 +113,5 @@ def _ratio(told: list[Work], variant: Variant, device: _Device, request: Request
     if isinstance(full, DoesNotFit):
         return None
     busy = [w for w in told if w.batch >= LEAST_SHARE * full.concurrency]
-    expected = 0.0
-    for work in busy:
-        prior = at_batch(shape, device.accelerator, device.count, request, work.batch)
-        expected += work.batch * request.output_tokens / (prior.ttft_s + request.output_tokens * prior.tpot_s)
+    expected = sum(tokens_per_s(shape, device.accelerator, device.count, request, w.batch) for w in busy)
     return sum(w.tokens_per_s for w in busy) / expected if busy else None
