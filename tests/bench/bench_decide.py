@@ -4,6 +4,7 @@ The fleets are obeyed: between two turns their pods wait, load, serve and go, an
 what the operator would see. Loads, shapes and pools are drawn with a fixed seed.
 """
 
+import math
 import random
 import statistics
 import time
@@ -91,14 +92,14 @@ def cluster(fleets: int) -> Cluster:
     return Cluster(made, total, rates, draw)
 
 
-def measure(fleets: int) -> list[float]:
-    """Milliseconds of each decide(), after a warm-up."""
-    world, times = cluster(fleets), list[float]()
+def measure(fleets: int) -> list[tuple[float, float]]:
+    """Milliseconds of each decide() after a warm-up, by the wall and of CPU: on a busy machine they differ."""
+    world, times = cluster(fleets), list[tuple[float, float]]()
     for _ in range(WARM_UP + TURNS):
         seen = world.snapshot()
-        started = time.perf_counter()
+        wall_s, cpu_s = time.perf_counter(), time.process_time()
         plan = decide(seen)
-        times.append((time.perf_counter() - started) * 1000)
+        times.append(((time.perf_counter() - wall_s) * 1000, (time.process_time() - cpu_s) * 1000))
         world.obey(plan.fleets)
     return times[WARM_UP:]
 
@@ -107,17 +108,22 @@ def main() -> None:
     asked = options(__doc__ or "")
     asked.add_argument("--fleets", type=int, default=FLEETS)
     found = asked.parse_args()
-    times = sorted(measure(found.fleets))
-    p99 = times[min(len(times) - 1, round(0.99 * len(times)))]
-    spread = f"{times[0]:.0f} to {times[-1]:.0f} ms over {len(times)} turns"
+    measured = measure(found.fleets)
+    wall, cpu = sorted(t for t, _ in measured), sorted(t for _, t in measured)
+    spread = f"{wall[0]:.0f} to {wall[-1]:.0f} ms over {len(wall)} turns"
     name = f"decide() for {found.fleets} fleets"
     publish(
         [
-            Figure(f"{name}, p50", statistics.median(times), "ms", spread),
-            Figure(f"{name}, p99", p99, "ms", spread, TARGET_MS),
+            Figure(f"{name}, p50", statistics.median(wall), "ms", spread),
+            Figure(f"{name}, p99", _p99(wall), "ms", spread, TARGET_MS),
+            Figure(f"{name}, p50 of CPU", statistics.median(cpu), "ms", f"{cpu[0]:.0f} to {cpu[-1]:.0f} ms"),
         ],
         found.json,
     )
+
+
+def _p99(ascending: Sequence[float]) -> float:
+    return ascending[math.ceil(0.99 * len(ascending)) - 1]
 
 
 if __name__ == "__main__":
