@@ -40,6 +40,18 @@ lint: setup ## ruff, mypy --strict and the layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+.PHONY: bench-capacity
+bench-capacity: setup ## the capacity prior against measured points: PERF=a CSV file or a folder of them (JSON=path)
+	@$(if $(PERF),,$(error PERF=path is wanted: a CSV file of measured points, or a folder))$(BIN)/python -m tests.bench.bench_capacity --perf '$(PERF)' $(if $(JSON),--json '$(JSON)')
+
+.PHONY: bench-decide
+bench-decide: setup ## how long decide() takes for 1,000 fleets (FLEETS=n, JSON=path)
+	@$(BIN)/python -m tests.bench.bench_decide $(if $(FLEETS),--fleets '$(FLEETS)') $(if $(JSON),--json '$(JSON)')
+
+.PHONY: bench-check
+bench-check: setup ## exit 1 and name what falls short in a benchmark's report: JSON=path
+	@$(BIN)/python -m tests.bench.check '$(JSON)'
+
 .PHONY: kind
 kind: ## a cluster in Docker with emulated accelerators, and the operator on it
 	tools/kind/up.sh

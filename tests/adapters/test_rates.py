@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading
-from costwain.adapters.rates import PodRates, arrivals_per_s, increase, pod_rates, rate
+from costwain.adapters.rates import PodRates, arrivals_per_s, increase, pod_rates, rate, work_of
+from costwain.domain.snapshot import Work
 
 RATES = {  # story: (now, before, elapsed seconds, a second)
     "a counter that goes on": (110.0, 100.0, 5.0, 2.0),
@@ -54,6 +55,24 @@ PODS = {  # story: (now, before, rates)
 @pytest.mark.parametrize(("now", "before", "want"), PODS.values(), ids=PODS)
 def test_what_a_pod_did(now: PodReading, before: PodReading | None, want: PodRates) -> None:
     assert pod_rates(of_pod(now, before)) == want
+
+
+WORK = {  # story: (now, before, what it did)
+    "two readings": (
+        PodReading(running=8, generation_tokens_total=2000), PodReading(running=4, generation_tokens_total=1000),
+        Work(110.0, 10.0, running_before=4, running=8, tokens_per_s=100),
+    ),
+    "the first reading": (PodReading(running=8, generation_tokens_total=2000), None, None),
+    "nobody says how many ran": (
+        PodReading(generation_tokens_total=2000), PodReading(running=4, generation_tokens_total=1000), None,
+    ),
+    "nobody counts tokens": (PodReading(running=8), PodReading(running=4), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("now", "before", "want"), WORK.values(), ids=WORK)
+def test_what_a_pod_has_worked(now: PodReading, before: PodReading | None, want: Work | None) -> None:
+    assert work_of(of_pod(now, before)) == want
 
 
 def gateway(**requests_total: float) -> GatewayReading:

@@ -65,6 +65,22 @@ async def test_where_the_load_comes_from(
     assert found is None or found.arrivals_per_s is None  # one look makes no rate
 
 
+@pytest.mark.anyio
+async def test_what_a_pod_worked_is_known_by_its_address_from_the_second_look_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counted = ENGINE + 'vllm:generation_tokens_total{engine="0",model_name="m"} 100\n'
+    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", counted) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads = Loads(session, Clock())
+            await loads.turn(_cache())
+            assert loads.work == {}
+            await loads.turn(_cache())
+    assert (loads.work["127.0.0.1"].batch, loads.work["127.0.0.1"].tokens_per_s) == (7.0, 0.0)
+
+
 def _numbers(load: Load | None) -> tuple[int, int] | None:
     return None if load is None else (load.waiting, load.active)
 

@@ -11,6 +11,7 @@ from tests.decide.builders import HOUR_S, NOW_S, fleet, line, pool, pools, varia
 from tests.decide.world import Turn, World, starts, swaps
 
 from costwain.domain.ledger import SpendLedgerSpec
+from costwain.domain.memory import Memory
 from costwain.domain.money import micro_of
 from costwain.domain.snapshot import Pool
 
@@ -143,6 +144,35 @@ def test_a_blind_quarter_of_an_hour_moves_nothing() -> None:
     blind = this.run(900)
     assert all(t.ready == before.ready and t.codes == ["Blind"] for t in blind)
     assert starts(this.run(600)) == 0
+
+
+def slower(**change: Any) -> World:
+    """A pool that is 30 % slower than its prior, and nowhere else to go."""
+    this = world(steps((0, 12.0)), pool("mi300x", total=0), scaling={**QUICK, "maxReplicas": 12}, **change)
+    this.speeds = {"h100": 0.7}
+    return this
+
+
+def test_a_pool_that_is_slower_than_its_prior_is_found_out_and_sized_right() -> None:
+    this = slower()
+    this.metered = True
+    this.run(1.5 * HOUR_S)
+    (known,) = this.fleet.memory.learned
+    assert (known.variant, known.pool) == ("full", "h100")
+    assert known.scalar == pytest.approx(0.7, rel=0.06)
+    later = this.run(0.5 * HOUR_S)
+    assert starts(later) == 0
+    assert max(t.queue for t in later) == 0
+    told = slower()
+    told.fleet = replace(told.fleet, memory=Memory(learned=[known.model_copy(update={"scalar": 0.7})]))
+    assert serving(later)[-1] == serving(told.run(0.5 * HOUR_S))[-1]
+
+
+def test_without_figures_from_the_pods_a_slower_pool_is_sized_by_its_queue_alone() -> None:
+    this = slower()
+    this.run(HOUR_S)
+    assert this.fleet.memory.learned == []
+    assert max(t.queue for t in this.run(0.5 * HOUR_S)) > 0
 
 
 def test_a_new_ladder_is_moved_to_and_the_old_variant_goes() -> None:

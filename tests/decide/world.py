@@ -11,12 +11,14 @@ from dataclasses import dataclass, field, replace
 from tests.decide.builders import line
 
 from costwain.decide import decide
+from costwain.decide.capacity import tokens_per_s
 from costwain.decide.forecast import request_shape
 from costwain.decide.options import ladder
+from costwain.decide.shapes import shape_for
 from costwain.domain.ledger import SpendLedgerSpec
-from costwain.domain.memory import Memory
+from costwain.domain.memory import Learned, Memory
 from costwain.domain.plan import FleetPlan
-from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot, State
+from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot, State, Work
 
 LOADS_S, DRAINS_S, ENDS_S = 100.0, 20.0, 10.0  # loading, the last answers, the shutdown
 _DELETED_FIRST = (State.PENDING, State.STARTING, State.DRAINED, State.DRAINING, State.READY)  # as Kubernetes does
@@ -41,7 +43,10 @@ class Turn:
 
 @dataclass
 class World:
-    """One fleet among pools; `rate` is requests/s by fleet time, `stuck` pools give no node to anybody."""
+    """One fleet among pools; `rate` is requests/s by fleet time, `stuck` pools give no node to anybody.
+
+    `speeds`: how fast pools really are, against the prior; `metered`: whether pods say what they did.
+    """
 
     fleet: Fleet
     pools: Mapping[str, Pool]
@@ -49,10 +54,13 @@ class World:
     rate: Callable[[float], float]
     turn_s: float = 10.0
     stuck: frozenset[str] = frozenset()
+    speeds: Mapping[str, float] = field(default_factory=dict)
+    metered: bool = False
     blind: Callable[[float], bool] = lambda _: False
     queues: dict[str, float] = field(default_factory=dict)
     made: int = 0
     turns: list[Turn] = field(default_factory=list)
+    seen: Snapshot | None = None  # of the last turn
 
     def run(self, duration_s: float) -> list[Turn]:
         """Turns for so long; the turns of this run."""
@@ -67,7 +75,8 @@ class World:
         self._bill()
         seen = None if self.blind(self.now_s) else self._load(running)
         self.fleet = replace(self.fleet, load=seen)
-        (plan,) = decide(Snapshot(self.now_s, (self.fleet,), self._standing())).fleets
+        self.seen = Snapshot(self.now_s, (self.fleet,), self._standing())
+        (plan,) = decide(self.seen).fleets
         start_s = plan.money.start_s or 0.0
         ready: dict[tuple[str, str], int] = {}
         for r in self.fleet.replicas:
@@ -107,8 +116,7 @@ class World:
 
     def _serve(self) -> dict[str, int]:
         """Requests come and are answered; those that run now, by rung."""
-        rungs = ladder(self.fleet, self._standing(), request_shape(self.fleet.memory), self.now_s)
-        per_s = {o.place: o.per_s for rung in rungs for o in rung.options}
+        per_s = self._really()
         shares = self.fleet.memory.shares or {self.fleet.spec.variants[0].name: 100}
         orphans = [n for n in self.queues if n not in shares and not any(_serves(r, n) for r in self.fleet.replicas)]
         for name in orphans:  # the gateway sends them where the traffic goes
@@ -121,8 +129,41 @@ class World:
             waits = self.queues.get(name, 0.0) + comes * self.turn_s
             answered = min(waits, carries * self.turn_s)
             self.queues[name] = waits - answered
+            self._note_work(name, answered / self.turn_s, per_s)
             running[name] = math.ceil(answered / self.turn_s)
         return running
+
+    def _really(self) -> dict[tuple[str, str], float]:
+        """What a replica carries in this world, whatever the operator has learned of it."""
+        places = [(v.name, p.pool) for v in self.fleet.spec.variants for p in v.placements]
+        speeds = [Learned(variant=v, pool=p, at_s=0, scalar=self.speeds.get(p, 1.0)) for v, p in places]
+        knowing = replace(self.fleet, memory=self.fleet.memory.model_copy(update={"learned": speeds}))
+        rungs = ladder(knowing, self._standing(), request_shape(self.fleet.memory), self.now_s)
+        return {o.place: o.per_s for rung in rungs for o in rung.options}
+
+    def _note_work(self, name: str, answered_per_s: float, per_s: Mapping[tuple[str, str], float]) -> None:
+        """What each replica of a rung did, in proportion to what it carries."""
+        carries = sum(per_s.get(r.place, 0.0) for r in self.fleet.replicas if _serves(r, name))
+        if not self.metered or not carries:
+            return
+        mine = {r.pod: answered_per_s * per_s.get(r.place, 0.0) / carries for r in self.fleet.replicas}
+        worked = [replace(r, work=self._work(r, mine[r.pod])) if _serves(r, name) else r for r in self.fleet.replicas]
+        self.fleet = replace(self.fleet, replicas=tuple(worked))
+
+    def _work(self, r: Replica, per_s: float) -> Work:
+        """The mean batch at which the replica gives so many answers a second, and their tokens."""
+        variant = next(v for v in self.fleet.spec.variants if v.name == r.variant)
+        request, shape = request_shape(self.fleet.memory), shape_for(variant)
+        tokens = per_s * request.output_tokens
+        accelerator = self.pools[r.pool].accelerator
+        assert shape is not None
+        assert accelerator is not None
+        least, most = 0.1, 1024.0
+        for _ in range(40):
+            batch = (least + most) / 2
+            gives = self.speeds.get(r.pool, 1.0) * tokens_per_s(shape, accelerator, r.accelerators, request, batch)
+            least, most = (least, batch) if gives >= tokens else (batch, most)
+        return Work(self.now_s, self.turn_s, most, most, tokens)
 
     def _load(self, running: Mapping[str, int]) -> Load:
         queued = {name: math.floor(n + 1e-6) for name, n in self.queues.items()}

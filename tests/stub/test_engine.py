@@ -9,7 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.stub.process import MODEL
 
-from costwain.decide.capacity import TTFT_FIXED_S, prefill_s, step_s
+from costwain.decide.capacity import TTFT_FIXED_S, RequestShape, prefill_s, step_s, tokens_per_s
 from costwain.stub.args import Settings, parse
 from costwain.stub.engine import Engine
 from costwain.stub.metrics import Metrics
@@ -158,3 +158,20 @@ def test_everybody_gets_every_token_however_often_one_looks(crowd: list[tuple[in
     assert often[0] == wanted
     assert seldom[0] == wanted
     assert seldom[1] == pytest.approx(often[1], rel=0.02)
+
+
+@pytest.mark.parametrize("running", [8, 40])
+def test_its_speed_is_what_the_operator_learns_a_scalar_of_one_from(running: int) -> None:
+    bench = Bench(settings("--max-num-seqs", str(running)), tick_s=0.02)
+    for i in range(600):
+        bench.submit(f"r{i}", prompt=200, answer=100)
+
+    def until(ended: int) -> tuple[float, int]:
+        while len(bench.ended) < ended:
+            bench.turn()
+        return bench.now_s, sum(bench.got.values())
+
+    (begun_s, before), (now_s, after) = until(200), until(500)
+    placed = (bench.settings.shape, bench.settings.accelerator, 1)
+    expected = tokens_per_s(*placed, RequestShape(200, 100), running)
+    assert (after - before) / (now_s - begun_s) == pytest.approx(expected, rel=0.08)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading
+from costwain.domain.snapshot import Work
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,15 @@ def pod_rates(reading: Reading[PodReading]) -> PodRates:
         mean_input_tokens=_mean(_gained(reading, lambda pod: pod.ended_prompt_tokens_total), ended),
         mean_output_tokens=_mean(_gained(reading, lambda pod: pod.ended_generation_tokens_total), ended),
     )
+
+
+def work_of(reading: Reading[PodReading]) -> Work | None:
+    """What the pod did between a reading and the one before it; None where that can't be known."""
+    tokens_per_s = pod_rates(reading).generation_tokens_per_s
+    running, before = reading.value.running, reading.before
+    if before is None or before.value.running is None or running is None or tokens_per_s is None:
+        return None
+    return Work(reading.at_s, reading.at_s - before.at_s, before.value.running, running, tokens_per_s)
 
 
 def arrivals_per_s(reading: Reading[GatewayReading]) -> Mapping[str, float]:

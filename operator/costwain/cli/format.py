@@ -5,9 +5,11 @@ What isn't known is a question mark, never a zero.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from costwain.domain.money import dollars, micro_of
+from costwain.domain.plan import FleetPlan
 
 Object = dict[str, Any]
 _BAR = 20
@@ -91,6 +93,19 @@ def why(fleet: Object) -> list[str]:
         for v in status.get("variants", [])
     ]
     return lines + (["variants", *table(variants, right=[1])] if variants else [])
+
+
+def plan_lines(plan: FleetPlan, now_s: float) -> list[str]:
+    """A plan as `why` tells it: reasons, counts, shares, and what keeps or lets each variant."""
+    at = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lines = [f"{'/'.join(plan.key)}  decided at {at}"]
+    lines += table([[f"  {w.code}", w.sentence] for w in (*plan.reasons, *plan.news, *plan.problems)])
+    counts = [f"{n} x {variant} on {pool}" for (variant, pool), n in sorted(plan.replicas.items()) if n]
+    lines.append(f"replicas  {', '.join(counts) or 'none'}")
+    if plan.drain or plan.undrain:
+        lines.append(f"drains    {', '.join(plan.drain) or 'none'}; takes back {', '.join(plan.undrain) or 'none'}")
+    shares = [[f"  {name}", f"{plan.shares.get(name, 0)} %", verdict] for name, verdict in plan.verdicts.items()]
+    return lines + (["variants", *table(shares, right=[1])] if shares else [])
 
 
 def stale(fleet: Object) -> list[str]:

@@ -27,6 +27,7 @@ VERBS: Mapping[str, Verb] = {
     "cost": Verb("costwain.cli.cost:cost", "What was spent, by variant and pool."),
     "crds": Verb("costwain.cli.crds:crds", "The CustomResourceDefinitions, for kubectl or for the chart."),
     "demo": Verb("costwain.cli.demo:demo_command", "The whole story on this machine, without GPUs."),
+    "estimate": Verb("costwain.cli.estimate:estimate", "What one replica carries, with the arithmetic."),
     "get": Verb("costwain.cli.get:get", "Fleets: variants, pools, shares, queue and budget."),
     "load": Verb("costwain.cli.load:load", "Send a trace to an endpoint and account for every request."),
     "operator": Verb("costwain.cli.operator:operator", "The controller."),

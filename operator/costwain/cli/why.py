@@ -1,17 +1,55 @@
-"""`costwain why`: the reasons of a fleet's last decision, in words."""
+"""`costwain why`: the reasons of a fleet's last decision, or of a recorded one, in words."""
+
+from pathlib import Path
 
 import click
 
+from costwain.adapters.recorder import read
 from costwain.adapters.resources import MODEL_DEPLOYMENTS
+from costwain.cli.format import plan_lines
 from costwain.cli.format import why as why_lines
 from costwain.cli.reads import find, run, where
+from costwain.decide import decide
+from costwain.domain.plan import FleetPlan, Plan
 
 
 @click.command()
 @click.argument("name")
 @click.option("-n", "--namespace", help="Namespace; default that of the kubeconfig's context.")
-def why(name: str, namespace: str | None) -> None:
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, path_type=Path),
+    help="Decide again on a turn that an operator recorded (a file, or a folder for its newest); needs no cluster.",
+)
+def why(name: str, namespace: str | None, replay: Path | None) -> None:
     """Say why a fleet is as it is."""
+    if replay is not None:
+        click.echo("\n".join(_replayed(name, namespace, replay)))
+        return
     at = where(name, namespace, all_namespaces=False)
     (fleet,) = run(lambda kube: find(kube, MODEL_DEPLOYMENTS, at))
     click.echo("\n".join(why_lines(fleet)))
+
+
+def _replayed(name: str, namespace: str | None, path: Path) -> list[str]:
+    """What is decided on a recorded turn now, and whether that is what was decided then."""
+    try:
+        turn = read(path)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    then = _of(turn.plan, name, namespace)
+    now = _of(decide(turn.snapshot), name, namespace)
+    if now == then:
+        return [*plan_lines(now, turn.plan.now_s), f"the same plan as costwain {turn.version} recorded"]
+    differs = [f for f in FleetPlan.__dataclass_fields__ if getattr(now, f) != getattr(then, f)]
+    changed = f"! costwain {turn.version} decided otherwise, it recorded ({', '.join(differs)} differ):"
+    return [*plan_lines(now, turn.plan.now_s), "", changed, *plan_lines(then, turn.plan.now_s)]
+
+
+def _of(plan: Plan, name: str, namespace: str | None) -> FleetPlan:
+    found = [p for p in plan.fleets if p.name == name and namespace in (None, p.namespace)]
+    if len(found) == 1:
+        return found[0]
+    others = ", ".join(sorted("/".join(p.key) for p in plan.fleets)) or "none"
+    what = "several of this name, give --namespace" if found else "not in this turn"
+    raise click.ClickException(f"ModelDeployment {name}: {what} (found {others})")

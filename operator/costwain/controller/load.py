@@ -8,11 +8,11 @@ import aiohttp
 from costwain.adapters.clock import Clock
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading, Readings
 from costwain.adapters.prometheus import Prometheus
-from costwain.adapters.rates import arrivals_per_s, pod_rates
+from costwain.adapters.rates import arrivals_per_s, pod_rates, work_of
 from costwain.adapters.resources import PODS
 from costwain.controller.cache import Cache, Key
 from costwain.domain import names
-from costwain.domain.snapshot import Load
+from costwain.domain.snapshot import Load, Work
 
 Object = dict[str, Any]
 STALE_WALL_S = 15.0  # an older page says nothing about now
@@ -25,6 +25,7 @@ class Loads:
         self._clock, self._prometheus = clock, prometheus
         self._gateways: Readings[GatewayReading] = Readings.of_gateways(session, clock.now_s)
         self._engines: Readings[PodReading] = Readings.of_pods(session, clock.now_s)
+        self.work: Mapping[str, Work] = {}  # of the last turn, by the pod's address
 
     async def turn(self, cache: Cache) -> dict[Key, Load | None]:
         """The load of every fleet that has a gateway pod; None where its gateway can't be read."""
@@ -34,6 +35,7 @@ class Loads:
         served = await self._engines.turn(url for urls in engines.values() for url in urls)
         oldest_s = self._clock.now_s() - STALE_WALL_S * self._clock.factor
         fresh = {url: reading for url, reading in served.items() if reading.at_s >= oldest_s}
+        self.work = {_address(url): work for url, reading in fresh.items() if (work := work_of(reading)) is not None}
         loads = dict[Key, Load | None]()
         for key, urls in gateways.items():
             readable = [told[url] for url in urls if url in told and told[url].at_s >= oldest_s]
@@ -67,6 +69,11 @@ def _pages(cache: Cache, role: str, port: int) -> dict[Key, list[str]]:
             f"http://{status['podIP']}:{port}/metrics"
         )
     return pages
+
+
+def _address(url: str) -> str:
+    """The pod's address in a URL of `_pages`."""
+    return url.removeprefix("http://").rpartition(":")[0]
 
 
 def _started(status: Object) -> bool:

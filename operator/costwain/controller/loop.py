@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import aiohttp
 
@@ -11,6 +12,7 @@ from costwain.adapters.clock import Clock
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.ledger import Key, LedgerConflictError, Ledgers
 from costwain.adapters.prometheus import Prometheus
+from costwain.adapters.recorder import Recorder
 from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS, SCALERS
 from costwain.controller.act import Hands, act
 from costwain.controller.apply import Applier
@@ -50,6 +52,8 @@ class Loop:
         self._hands = Hands(kube, self.cache, clock, settings, applier, Statuses(applier, settings.status_every_s))
         prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
         self._loads, self._ledgers = Loads(session, clock, prometheus), Ledgers(kube)
+        folder = settings.record_dir
+        self._recorder = Recorder(Path(folder), settings.record_turns) if folder else None
         self._parsed, self._memories = Parsed(), dict[str, Memory]()
         self._woken = asyncio.Event()
         self._watched_until_wall_s = 0.0
@@ -85,9 +89,11 @@ class Loop:
         wall_s = time.time()
         loads = await self._loads.turn(self.cache)
         await self._meter(epoch)
-        known = Known(loads, self._ledgers.all, self._memories)
+        known = Known(loads, self._ledgers.all, self._memories, self._loads.work)
         snapshot, refused = observe(self.cache, self._parsed, known, self._clock)
         plan = decide(snapshot)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.keep, snapshot, plan)
         for fleet_plan in plan.fleets:
             if not is_leader():
                 return

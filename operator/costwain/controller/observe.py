@@ -1,7 +1,7 @@
 """observe(): the Snapshot out of what the watches and the scrapes have said. It decides nothing."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from costwain.domain import names
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
 from costwain.domain.pool import AcceleratorPoolSpec
-from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot
+from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot, Work
 from costwain.domain.spec import ModelDeploymentSpec
 from costwain.render.vllm_args import check_args
 
@@ -39,17 +39,18 @@ class Parsed:
 
 @dataclass(frozen=True)
 class Known:
-    """What observe needs beside the cache: loads by fleet, ledgers, and what the last turns remember."""
+    """What observe needs beside the cache: loads by fleet, ledgers, what the last turns remember, work by address."""
 
     loads: Mapping[Key, Load | None]
     ledgers: Mapping[Key, SpendLedgerSpec]
     memories: Mapping[str, Memory]
+    work: Mapping[str, Work] = field(default_factory=dict)
 
 
 def observe(cache: Cache, parsed: Parsed, known: Known, clock: Clock) -> tuple[Snapshot, dict[Key, str]]:
     """The Snapshot now, and the sentence for each fleet whose spec can't be used."""
     standing = pools(cache)
-    replicas = replicas_by_fleet(cache, standing, clock)
+    replicas = replicas_by_fleet(cache, standing, clock, known.work)
     refused: dict[Key, str] = {}
     fleets: list[Fleet] = []
     for key, obj in sorted(cache.all(MODEL_DEPLOYMENTS).items()):
@@ -76,8 +77,10 @@ def pools(cache: Cache) -> dict[str, Pool]:
     return found
 
 
-def replicas_by_fleet(cache: Cache, pools: Mapping[str, Pool], clock: Clock) -> dict[Key, tuple[Replica, ...]]:
-    """Model pods by the fleet that their labels name."""
+def replicas_by_fleet(
+    cache: Cache, pools: Mapping[str, Pool], clock: Clock, work: Mapping[str, Work] | None = None
+) -> dict[Key, tuple[Replica, ...]]:
+    """Model pods by the fleet that their labels name, with what they did where that is known."""
     found: dict[Key, list[Replica]] = {}
     for (namespace, _), pod in sorted(cache.all(PODS).items()):
         labels = pod["metadata"].get("labels", {})
@@ -87,7 +90,8 @@ def replicas_by_fleet(cache: Cache, pools: Mapping[str, Pool], clock: Clock) -> 
         held = accelerators_of(pod, resource_of(pool.spec) if pool else None)
         replica = replica_of(pod, held, cache, clock)
         if replica is not None:
-            found.setdefault((namespace, labels[names.FLEET]), []).append(replica)
+            did = (work or {}).get(pod.get("status", {}).get("podIP", ""))
+            found.setdefault((namespace, labels[names.FLEET]), []).append(replace(replica, work=did))
     return {key: tuple(replicas) for key, replicas in found.items()}
 
 

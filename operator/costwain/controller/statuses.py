@@ -8,7 +8,7 @@ from costwain.domain import names
 
 Object = dict[str, Any]
 _MOVING = ("cost", "queue")  # numbers that change by themselves
-_MOVING_MEMORY = ("demand", "peaks", "busyAtS")
+_MOVING_MEMORY = ("demand", "peaks", "busyAtS", "learned")
 
 
 class Statuses:

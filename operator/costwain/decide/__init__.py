@@ -12,11 +12,12 @@ from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.forecast import forecast, observe_demand, request_shape
 from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_bounds, within_hard_budget
+from costwain.decide.learning import learn
 from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
 from costwain.decide.placement import arrange, wanted
 from costwain.decide.shortage import floor_of
 from costwain.decide.sizing import Want
-from costwain.decide.swap import Progress, held_shares, ready, step_shares
+from costwain.decide.swap import Progress, held_shares, step_shares
 from costwain.domain.memory import Memory
 from costwain.domain.money import dollars
 from costwain.domain.plan import FleetPlan, Place, Plan, Why
@@ -35,10 +36,12 @@ def decide(snapshot: Snapshot) -> Plan:
 
 
 def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], now_s: float) -> FleetPlan:
-    # 1. What is asked: arrivals and the mean request, smoothed; pools that kept a pod waiting are given a rest.
+    # 1. What is asked: arrivals and the mean request, smoothed, and how fast the pods really are; pools that kept a
+    # pod waiting are given a rest.
     memory, news = fleet.memory, list[Why]()
     if fleet.spec.scaling.mode != "Paused":
         memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
+        memory = learn(fleet, pools, memory, now_s)
     # 2. What could serve it, and what bars it.
     rungs = ladder(replace(fleet, memory=memory), pools, request_shape(memory), now_s)
     best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now
@@ -74,7 +77,7 @@ def _moved(case: Case, choice: Choice) -> Memory:
 def _progress(case: Case, choice: Choice) -> Progress:
     """How far the new rung is; complete when no more of it can start until others go."""
     options = {o.place: o for o in choice.rung.options}
-    standing = [r for r in ready(case.fleet) if r.variant == choice.rung.name]
+    standing = [r for r in case.fleet.ready if r.variant == choice.rung.name]
     others = sum(r.variant != choice.rung.name for r in case.fleet.alive)
     startable = sum(min(n, options[place].most_now) for place, n in choice.mix.counts.items())
     return Progress(
@@ -186,6 +189,6 @@ def _less_claims(pools: dict[str, Pool], fleet: Fleet, plan: FleetPlan) -> dict[
     per_replica = {(v.name, p.pool): p.accelerators for v in fleet.spec.variants for p in v.placements}
     claims: dict[str, int] = {}
     for place, n in plan.replicas.items():
-        more = n * per_replica.get(place, 0) - sum(r.accelerators for r in fleet.alive if r.place == place)
+        more = n * per_replica.get(place, 0) - fleet.accelerators.get(place, 0)
         claims[place[1]] = claims.get(place[1], 0) + max(0, more)
-    return {name: replace(pool, used=pool.used + claims.get(name, 0)) for name, pool in pools.items()}
+    return {name: replace(p, used=p.used + claims[name]) if claims.get(name) else p for name, p in pools.items()}

@@ -1,12 +1,14 @@
 """How many requests a second one replica serves within its SLO: a roofline with measured corrections.
 
-A prior, not a promise: against published vLLM figures its median error of the time per output
-token is about 13 % (NVIDIA) and 11 % (MI300X); a pool's own measurements correct it.
+A prior, not a promise: against published vLLM figures its median error of the time per output token is 8 % on
+models that its constants were fitted to and 12 % on others (`make bench-capacity`); a pool's own measurements
+correct it.
 Time is bytes over bandwidth or FLOPs over rate, whichever is longer, plus fixed costs a layer.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from costwain.domain.hardware import Accelerator
 from costwain.domain.models import ModelShape
@@ -67,13 +69,6 @@ class DoesNotFit:
     sentence: str
 
 
-@dataclass(frozen=True)
-class _Replica:
-    shape: ModelShape
-    accelerator: Accelerator
-    count: int
-
-
 def expert_parameters(shape: ModelShape) -> float:
     """Parameters that lie in experts, X, from P - A = X (1 - k/E); 0 for a dense model."""
     if shape.experts is None or shape.experts_per_token is None or shape.experts_per_token == shape.experts:
@@ -128,24 +123,34 @@ def step_s(shape: ModelShape, accelerator: Accelerator, count: int, batch: float
     use = accelerator.vendor.efficiency
     read_bytes = weight_bytes(shape, batch) + batch * context_tokens * kv_bytes_per_token(shape)
     memory_s = read_bytes / (count * accelerator.memory_bandwidth_bytes_per_s * use.bandwidth)
-    compute_s = 2 * shape.active_parameters * batch / (count * _flops_per_s(shape, accelerator) * use.decode_flops)
+    compute_s = 2 * shape.active_parameters * batch / (count * flops_per_s(shape, accelerator) * use.decode_flops)
     collectives_s = 2 * shape.layers * use.all_reduce_s if count > 1 else 0.0
-    return max(memory_s, compute_s) + shape.layers * use.layer_s + collectives_s + batch * use.sequence_s
+    return max(memory_s, compute_s) + layers_s(shape, accelerator) + collectives_s + batch * use.sequence_s
+
+
+def layers_s(shape: ModelShape, accelerator: Accelerator) -> float:
+    """Seconds that an iteration costs whatever its batch: launching the kernels of every layer."""
+    use = accelerator.vendor.efficiency
+    return shape.layers * (use.layer_s + (use.expert_layer_s if shape.experts else 0.0))
+
+
+def prefill_flops(shape: ModelShape, input_tokens: float) -> float:
+    """FLOPs to read one prompt; attention is causal, so half the square."""
+    return 2 * shape.active_parameters * input_tokens + 2 * shape.layers * input_tokens**2 * shape.attention_width
 
 
 def prefill_s(shape: ModelShape, accelerator: Accelerator, count: int, input_tokens: float) -> float:
-    """Seconds to read one prompt: its FLOPs (attention is causal, so half the square) or the weights' bytes."""
+    """Seconds to read one prompt: its FLOPs or the weights' bytes, whichever takes longer, and fixed costs."""
     use = accelerator.vendor.efficiency
-    flops = 2 * shape.active_parameters * input_tokens + 2 * shape.layers * input_tokens**2 * shape.attention_width
-    compute_s = flops / (count * _flops_per_s(shape, accelerator) * use.prefill_flops)
+    compute_s = prefill_flops(shape, input_tokens) / (count * flops_per_s(shape, accelerator) * use.prefill_flops)
     bandwidth_bytes_per_s = count * accelerator.memory_bandwidth_bytes_per_s * use.bandwidth
     memory_s = weight_bytes(shape, input_tokens) / bandwidth_bytes_per_s
     exchanged_bytes = 4 * shape.layers * input_tokens * shape.width * (count - 1) / count
-    return (
-        max(compute_s, memory_s) + exchanged_bytes / accelerator.interconnect_bytes_per_s + shape.layers * use.layer_s
-    )
+    exchange_s = exchanged_bytes / accelerator.interconnect_bytes_per_s
+    return max(compute_s, memory_s) + exchange_s + layers_s(shape, accelerator)
 
 
+@lru_cache(maxsize=1 << 14)  # a turn asks for the same few thousands as the turn before
 def capacity(
     shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, slo: Slo
 ) -> Estimate | DoesNotFit:
@@ -161,52 +166,60 @@ def capacity(
     """
     if count < 1:
         raise ValueError(f"accelerators: must be at least 1 (found {count})")
-    replica = _Replica(shape, accelerator, count)
-    fits = _concurrency_in_memory(replica, request)
+    fits = concurrency_in_memory(shape, accelerator, count, request)
     if fits < 1:
-        return DoesNotFit(_shortage(replica, request))
+        return DoesNotFit(_shortage(shape, accelerator, count, request))
     low, high = 0, fits
     while low < high:
         middle = (low + high + 1) // 2
-        if _at(replica, request, slo, middle).meets_slo:
+        found = at_batch(shape, accelerator, count, request, middle)
+        if found.tpot_s <= slo.tpot_s and found.ttft_s <= slo.ttft_s:
             low = middle
         else:
             high = middle - 1
-    return _at(replica, request, slo, max(low, 1))
+    return replace(at_batch(shape, accelerator, count, request, max(low, 1)), meets_slo=low >= 1)
 
 
-def _at(replica: _Replica, request: RequestShape, slo: Slo, batch: int) -> Estimate:
-    """The replica at a steady batch: decode steps share the device with the prefills of newcomers."""
-    shape, accelerator, count = replica.shape, replica.accelerator, replica.count
+def at_batch(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, batch: float) -> Estimate:
+    """The replica at a steady batch, whatever the SLO: decode steps share the device with the prefills of newcomers."""
     step = step_s(shape, accelerator, count, batch, request.input_tokens + request.output_tokens / 2)
     prefill = prefill_s(shape, accelerator, count, request.input_tokens)
     tpot_s = step + batch * prefill / request.output_tokens
     ttft_s = TTFT_FIXED_S + prefill * (1 + TTFT_PREFILLS_AHEAD * batch) + step
     requests_per_s = HEADROOM * batch / (ttft_s + request.output_tokens * tpot_s)
-    return Estimate(requests_per_s, batch, ttft_s, tpot_s, tpot_s <= slo.tpot_s and ttft_s <= slo.ttft_s)
+    return Estimate(requests_per_s, math.floor(batch), ttft_s, tpot_s)
 
 
-def _flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
+def tokens_per_s(
+    shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, running: float
+) -> float:
+    """Tokens of answers a second while so many requests run; none runs yet in the fixed part of its first token."""
+    at = at_batch(shape, accelerator, count, request, running)
+    return running * request.output_tokens / (at.ttft_s - TTFT_FIXED_S + request.output_tokens * at.tpot_s)
+
+
+def flops_per_s(shape: ModelShape, accelerator: Accelerator) -> float:
     """The rate for the model's precision; 4-bit weights are widened and computed in BF16."""
     if shape.bytes_per_weight == 1 and accelerator.fp8_flops_per_s is not None:
         return accelerator.fp8_flops_per_s
     return accelerator.bf16_flops_per_s
 
 
-def _tokens_held(request: RequestShape) -> float:
+def tokens_held(request: RequestShape) -> float:
+    """Tokens of KV cache that a request holds in the mean over its life."""
     return request.input_tokens + KV_SHARE_OF_OUTPUT * request.output_tokens
 
 
-def _concurrency_in_memory(replica: _Replica, request: RequestShape) -> int:
-    tokens = kv_capacity_tokens(replica.shape, replica.accelerator, replica.count)
-    return min(math.floor(tokens / _tokens_held(request)), MAX_CONCURRENCY)
+def concurrency_in_memory(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape) -> int:
+    """Requests whose KV cache fits at a time, at most what vLLM takes; less than 1: not even one does."""
+    tokens = kv_capacity_tokens(shape, accelerator, count)
+    return min(math.floor(tokens / tokens_held(request)), MAX_CONCURRENCY)
 
 
-def _shortage(replica: _Replica, request: RequestShape) -> str:
-    shape, accelerator, count = replica.shape, replica.accelerator, replica.count
+def _shortage(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape) -> str:
     usable_bytes = count * accelerator.memory_bytes * USABLE_MEMORY
     needs = f"{shape.name} needs {resident_bytes(shape) / 1e9:.1f} GB of weights plus 2.0 GB a device"
     if resident_bytes(shape) + count * RESERVED_BYTES_PER_DEVICE <= usable_bytes:
-        cache_bytes = _tokens_held(request) * kv_bytes_per_token(shape)
+        cache_bytes = tokens_held(request) * kv_bytes_per_token(shape)
         needs += f" plus {cache_bytes / 1e9:.1f} GB of KV cache for one request"
     return f"{needs}, {count} x {accelerator.name} has {usable_bytes / 1e9:.1f} GB usable"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from costwain.decide.budget import Purse
@@ -22,12 +23,12 @@ class Case:
     purse: Purse | None
     now_s: float
 
-    @property
+    @cached_property
     def eligible(self) -> tuple[Rung, ...]:
         """Rungs that may serve and could run somewhere, best first."""
         return tuple(r for r in self.rungs if r.barred is None and r.options)
 
-    @property
+    @cached_property
     def want(self) -> Want:
         scaling = self.fleet.spec.scaling
         return Want(self.expected.stable_per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
@@ -37,11 +38,7 @@ class Case:
 
     def running(self, rung: Rung) -> dict[Place, int]:
         """Its living replicas by place."""
-        counts: dict[Place, int] = {}
-        for r in self.fleet.alive:
-            if r.variant == rung.name:
-                counts[r.place] = counts.get(r.place, 0) + 1
-        return counts
+        return {place: n for place, n in self.fleet.counts.items() if place[0] == rung.name}
 
     def count(self, rung: Rung) -> int:
         return sum(self.running(rung).values())

@@ -11,6 +11,7 @@ FAST_S = 30.0  # follows a burst within a turn or two
 SLOW_S = 240.0  # remembers the level around it
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
 TOKENS_WEIGHT = 0.2  # of a new mean request against the remembered one
+GRID = 24  # steps an octave of mean tokens
 FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
 
 
@@ -47,7 +48,18 @@ def request_shape(memory: Memory) -> RequestShape:
     demand = memory.demand
     if demand is None or not demand.input_tokens or not demand.output_tokens:
         return FIRST_GUESS
-    return RequestShape(max(1.0, demand.input_tokens), max(1.0, demand.output_tokens))
+    return RequestShape(_on_grid(demand.input_tokens), _on_grid(demand.output_tokens))
+
+
+def _on_grid(tokens: float) -> float:
+    """The nearest of 24 steps an octave, 3 % apart: capacities don't follow every breath of a mean.
+
+    >>> _on_grid(128.0), _on_grid(130.5), _on_grid(0.2)
+    (128.0, 131.75, 1.0)
+    """
+    if tokens <= 1:
+        return 1.0
+    return round(2 ** (round(math.log2(tokens) * GRID) / GRID), 2)
 
 
 def forecast(fleet: Fleet, memory: Memory, now_s: float, start_s: float) -> tuple[Forecast, Memory]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, resident_bytes
-from costwain.domain.api import count_of
-from costwain.domain.models import ModelShape, shape_of
+from costwain.decide.learning import scalar_of
+from costwain.decide.shapes import shape_for
+from costwain.domain.models import ModelShape
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool, State
 from costwain.domain.spec import Gate, Swap
@@ -59,23 +60,6 @@ def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s
     return tuple(_rung(fleet, variant, pools, (request, now_s)) for variant in fleet.spec.variants)
 
 
-def shape_for(variant: Variant) -> ModelShape | None:
-    """The variant's own shape, else that of a known model, else None; raises ValueError for an impossible one."""
-    own = variant.shape
-    if own is None:
-        return shape_of(variant.model.uri)
-    total = count_of(own.parameters)
-    return ModelShape(
-        name=variant.name,
-        parameters=total,
-        active_parameters=count_of(own.active_parameters) if own.active_parameters else total,
-        layers=own.layers,
-        kv_heads=own.kv_heads,
-        head_dim=own.head_dim,
-        precision=own.precision,
-    )
-
-
 def _rung(fleet: Fleet, variant: Variant, pools: Mapping[str, Pool], at: tuple[RequestShape, float]) -> Rung:
     barred = _barred(fleet.spec.swap, variant, fleet.spec.variants[0])
     broken = fleet.broken.get(variant.name)
@@ -113,23 +97,24 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
         return Why("UnknownAccelerator", sentence)
     if pool.hourly_micro is None:
         return Why("PriceUnknown", f"pool {pool.name}: no price, so {variant.name} is not placed there")
-    slo = Slo(
-        fleet.spec.slo.time_to_first_token_milliseconds / 1000,
-        fleet.spec.slo.time_per_output_token_milliseconds / 1000,
+    place = (variant.name, pool.name)
+    speed = scalar_of(fleet.memory, place)
+    slo = Slo(  # what takes 1/speed of the prior's time must be done in speed of the time by the prior
+        fleet.spec.slo.time_to_first_token_milliseconds / 1000 * speed,
+        fleet.spec.slo.time_per_output_token_milliseconds / 1000 * speed,
     )
     carries = capacity(shape, pool.accelerator, placement.accelerators, offer.request, slo)
     if isinstance(carries, DoesNotFit):
         return Why("DoesNotFit", f"{variant.name} on {pool.name}: {carries.sentence}")
-    place = (variant.name, pool.name)
     ceiling = placement.max_replicas if placement.max_replicas is not None else fleet.spec.scaling.max_replicas
-    here = sum(r.accelerators for r in fleet.alive if r.place == place)
+    here = fleet.accelerators.get(place, 0)
     most = min(ceiling, (pool.free + fleet.held(pool.name)) // placement.accelerators)
     most_now = min(ceiling, (pool.free + here) // placement.accelerators)
     if _refused(fleet, pool.name, offer.now_s):
         most = most_now = min(most_now, sum(r.place == place and r.state is not State.PENDING for r in fleet.alive))
     return Option(
         place=place,
-        per_s=carries.requests_per_s,
+        per_s=carries.requests_per_s * speed,
         slots=min(carries.concurrency, _engine_slots(variant)),
         hourly_micro=pool.hourly_micro * placement.accelerators,
         accelerators=placement.accelerators,

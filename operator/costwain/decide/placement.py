@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from costwain.decide.options import Option, Rung
 from costwain.decide.sizing import Mix
-from costwain.decide.swap import ready
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Fleet, Replica, State
 
@@ -72,7 +71,7 @@ def _order(replica: Replica) -> tuple[int, float, str]:
 def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], demand_per_s: float) -> None:
     """Raises counts to keep ready replicas beyond the mix while the others that are ready don't carry the demand."""
     rates = {o.place: o.per_s for o in target.options}
-    standing = [r for r in ready(fleet) if r.variant == target.name]
+    standing = [r for r in fleet.ready if r.variant == target.name]
     carried = 0.0
     extra: list[Replica] = []
     used: dict[Place, int] = {}
@@ -92,7 +91,7 @@ def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], dem
 def _still_serving(fleet: Fleet, rung: Rung, demand_per_s: float, least: int) -> dict[Place, int]:
     """Ready replicas of another rung that its share still needs, the cheapest first."""
     option = {o.place: o for o in rung.options}
-    standing = [r for r in ready(fleet) if r.variant == rung.name]
+    standing = [r for r in fleet.ready if r.variant == rung.name]
     standing.sort(key=lambda r: (_rate(option, r.place), r.since_s, r.pod))
     kept: dict[Place, int] = {}
     carried = 0.0

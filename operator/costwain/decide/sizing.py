@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from costwain.decide.options import Option
 from costwain.decide.search import Bounds, Kind, cover, pack
@@ -48,12 +49,20 @@ def cheapest(options: Sequence[Option], want: Want, running: Mapping[Place, int]
     Exact in dollars; of equally cheap mixes the one with most on the pool that is cheapest a request, then by name.
     Replicas that run are moved to other pools only for a saving of a tenth.
     """
+    return _cheapest(tuple(options), want, tuple(sorted(running.items())))
+
+
+@lru_cache(maxsize=1 << 14)  # a steady fleet asks the same in every turn, and several times in each
+def _cheapest(options: tuple[Option, ...], want: Want, run: tuple[tuple[Place, int], ...]) -> Mix:
+    running = dict(run)
     usable = sorted((o for o in options if o.per_s > 0 and o.most > 0), key=lambda o: o.place)
     kinds = [Kind(o.per_s, o.hourly_micro, min(o.most, want.most)) for o in usable]
     best = cover(kinds, Bounds(want.per_s, want.least, want.most, want.hourly_micro))
     if best is None:
         return _mix(usable, pack(kinds, Bounds(want.per_s, want.least, want.most, want.hourly_micro)), want)
     free = _mix(usable, best, want)
+    if not running or free.counts == running:
+        return free  # nothing runs that could be kept, or the best is what runs
     near = [mix for mix in (_grown(usable, want, running), _shrunk(usable, want, running)) if mix is not None]
     if not near:
         return free

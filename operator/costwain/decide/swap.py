@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costwain.domain.memory import Memory
-from costwain.domain.snapshot import Fleet, Replica, State
+from costwain.domain.snapshot import Fleet
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
     serving = _serving(fleet, target, memory)
     if not serving:
         return _with(memory, {target: 100}, now_s)
-    if not any(r.variant == target for r in ready(fleet)):
+    if not any(r.variant == target for r in fleet.ready):
         return _with(memory, _scaled(serving, 100), None)
     share = memory.shares.get(target, 0)
     waited_s = now_s - memory.stepped_at_s if memory.stepped_at_s is not None else math.inf
@@ -41,17 +41,12 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
 
 def _serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:
     """Other variants of the ladder that serve now, with their shares; without any, the best that could."""
-    standing = {r.variant for r in ready(fleet)}
+    standing = {r.variant for r in fleet.ready}
     others = [v.name for v in fleet.spec.variants if v.name in standing and v.name != target]
     serving = {name: memory.shares[name] for name in others if memory.shares.get(name, 0) > 0}
     if serving or target in standing or not others:
         return serving
     return {others[0]: 100}
-
-
-def ready(fleet: Fleet) -> tuple[Replica, ...]:
-    """Replicas that get traffic."""
-    return tuple(r for r in fleet.replicas if r.state is State.READY)
 
 
 def held_shares(fleet: Fleet) -> dict[str, int]:
@@ -60,7 +55,7 @@ def held_shares(fleet: Fleet) -> dict[str, int]:
     known = {name: n for name, n in fleet.memory.shares.items() if name in ladder and n > 0}
     if known:
         return _scaled(known, 100)
-    standing = {r.variant for r in ready(fleet)}
+    standing = {r.variant for r in fleet.ready}
     return {next((name for name in ladder if name in standing), ladder[0]): 100}
 
 

@@ -32,13 +32,15 @@ class Efficiency:
     """How far a vendor's stack stays below its data sheet; the constants of the capacity roofline.
 
     Shares of the peak: `bandwidth`, `decode_flops`, `prefill_flops`. Seconds: `layer_s` a layer
-    and step, `all_reduce_s` a collective, `sequence_s` a running sequence and step.
+    and step, `expert_layer_s` more where the layer has experts (routing, permuting, two grouped
+    products), `all_reduce_s` a collective, `sequence_s` a running sequence and step.
     """
 
     bandwidth: float
     decode_flops: float
     prefill_flops: float
     layer_s: float
+    expert_layer_s: float
     all_reduce_s: float
     sequence_s: float
 
@@ -59,6 +61,9 @@ class Vendor:
     security: Security
     efficiency: Efficiency
 
+    def __hash__(self) -> int:  # equal ones have equal names, and capacities are looked up thousands of times a turn
+        return hash(self.name)
+
 
 @dataclass(frozen=True)
 class Accelerator:
@@ -76,13 +81,16 @@ class Accelerator:
     fp8_flops_per_s: float | None = None
     interconnect_bytes_per_s: float = 32e9
 
+    def __hash__(self) -> int:
+        return hash(self.name)
 
-# NVIDIA and AMD: fitted to published vLLM measurements (H100, H200, B200; MI300X with 70B and
-# 405B). decode_flops of AMD could not be told from those points and is NVIDIA's.
-_NVIDIA_FIT = Efficiency(0.80, 0.60, 0.60, layer_s=60e-6, all_reduce_s=12e-6, sequence_s=0.0)
-_AMD_FIT = Efficiency(0.64, 0.60, 0.41, layer_s=18e-6, all_reduce_s=28e-6, sequence_s=94e-6)
+
+# NVIDIA and AMD: fitted to published vLLM measurements (H100, H200; MI300X with 70B and 405B), one set for all
+# models and rounded. decode_flops and expert_layer_s of AMD could not be told from those points and are NVIDIA's.
+_NVIDIA_FIT = Efficiency(0.85, 0.60, 0.60, layer_s=40e-6, expert_layer_s=20e-6, all_reduce_s=12e-6, sequence_s=30e-6)
+_AMD_FIT = Efficiency(0.64, 0.60, 0.41, layer_s=18e-6, expert_layer_s=20e-6, all_reduce_s=28e-6, sequence_s=94e-6)
 # Invented: a plain server core, so that a tiny model serves; nobody should size a fleet by it.
-_CPU_GUESS = Efficiency(0.50, 0.30, 0.30, layer_s=100e-6, all_reduce_s=200e-6, sequence_s=50e-6)
+_CPU_GUESS = Efficiency(0.50, 0.30, 0.30, layer_s=100e-6, expert_layer_s=0.0, all_reduce_s=200e-6, sequence_s=50e-6)
 
 NVIDIA = Vendor(
     "nvidia",

@@ -31,6 +31,17 @@ class Demand(Api):
     output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
 
 
+class Learned(Api):
+    """How fast the pods of one (variant, pool) really are, against the prior of the capacity model."""
+
+    variant: Name = Field(description="Variant.")
+    pool: Name = Field(description="Pool.")
+    at_s: float = Field(description="Instant of the last observation, unix seconds.")
+    ratio: float = Field(1.0, ge=0.1, le=10, description="Real speed over the prior's, as far as the evidence goes.")
+    evidence: float = Field(0.0, ge=0, description="Half minutes of observation behind it, at most an hour of them.")
+    scalar: float = Field(1.0, ge=0.1, le=10, description="The ratio in use; it follows when they differ by 3 %.")
+
+
 class Memory(Api):
     """Instants and values that a later turn needs."""
 
@@ -45,4 +56,7 @@ class Memory(Api):
     stepped_at_s: float | None = Field(None, description="Instant of the last move of the shares, unix seconds.")
     refusals: Annotated[list[Refusal], Field(max_length=32)] = Field(
         default_factory=list, description="Pools that are given a rest."
+    )
+    learned: Annotated[list[Learned], Field(max_length=128)] = Field(
+        default_factory=list, description="Measured speed by (variant, pool)."
     )

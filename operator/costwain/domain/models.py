@@ -25,7 +25,7 @@ class ModelShape:
 
     `active_parameters` are those one token passes through (all of them, unless there are
     experts). `heads` and `hidden` None: estimated from the parameters. `kv_element_bytes` is 2
-    unless the engine is told to keep an FP8 cache.
+    unless the checkpoint or the engine's arguments ask for an FP8 cache.
     Raises ValueError on a precision that has no size, on a count that isn't positive, on more
     active parameters than there are, and on experts without their number per token.
     """
@@ -42,6 +42,9 @@ class ModelShape:
     experts_per_token: int | None = None
     precision: str = "bf16"
     kv_element_bytes: int = 2
+
+    def __hash__(self) -> int:  # the rest seldom differs, and capacities are looked up thousands of times a turn
+        return hash((self.name, self.precision))
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISION_BYTES:
@@ -117,14 +120,24 @@ _LLAMA = {
 }
 _LLAMA["3.3-70B"] = _LLAMA["3.1-70B"]
 
+
+def _fp8(shape: ModelShape, *, kv_cache: bool = False) -> ModelShape:
+    """FP8 weights; a checkpoint that carries scales for the cache has vLLM keep that in FP8 too."""
+    return replace(shape, precision="fp8", kv_element_bytes=1 if kv_cache else 2)
+
+
 _SHAPES: dict[str, ModelShape] = {
     **{f"Qwen/Qwen3-{size}": shape for size, shape in _QWEN3.items()},
-    **{f"Qwen/Qwen3-{size}-FP8": replace(shape, precision="fp8") for size, shape in _QWEN3.items()},
+    **{f"Qwen/Qwen3-{size}-FP8": _fp8(shape) for size, shape in _QWEN3.items()},
     **{f"Qwen/Qwen3-{size}-Instruct-2507": _QWEN3[size] for size in ("4B", "30B-A3B", "235B-A22B")},
     **{f"Qwen/Qwen3-{size}-Thinking-2507": _QWEN3[size] for size in ("4B", "30B-A3B", "235B-A22B")},
     **{f"Qwen/Qwen2.5-{size}-Instruct": shape for size, shape in _QWEN25.items()},
     **{f"meta-llama/Llama-{size}-Instruct": shape for size, shape in _LLAMA.items()},
-    "meta-llama/Llama-3.1-405B-Instruct-FP8": replace(_LLAMA["3.1-405B"], precision="fp8"),
+    "meta-llama/Llama-3.1-405B-Instruct-FP8": _fp8(_LLAMA["3.1-405B"]),
+    "nvidia/Llama-3.1-8B-Instruct-FP8": _fp8(_LLAMA["3.1-8B"], kv_cache=True),
+    "nvidia/Llama-3.3-70B-Instruct-FP8": _fp8(_LLAMA["3.3-70B"], kv_cache=True),
+    "amd/Llama-3.1-70B-Instruct-FP8-KV": _fp8(_LLAMA["3.1-70B"], kv_cache=True),
+    "amd/Llama-3.1-405B-Instruct-FP8-KV": _fp8(_LLAMA["3.1-405B"], kv_cache=True),
     "deepseek-ai/DeepSeek-R1-Distill-Llama-70B": _LLAMA["3.3-70B"],
     "deepseek-ai/DeepSeek-R1-Distill-Llama-8B": _LLAMA["3.1-8B"],
     "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B": _QWEN25["32B"],
@@ -138,6 +151,7 @@ _SHAPES: dict[str, ModelShape] = {
     "mistralai/Mistral-Small-24B-Instruct-2501": _dense(23.6, 40, (32, 8), 128, 5120),
     "mistralai/Mistral-Small-3.2-24B-Instruct-2506": _dense(24.0, 40, (32, 8), 128, 5120),
     "mistralai/Mixtral-8x7B-Instruct-v0.1": _experts(_dense(46.7, 32, (32, 8), 128, 4096), 12.9, (8, 2)),
+    "MiniMaxAI/MiniMax-M2.5": _fp8(_experts(_dense(228.7, 62, (48, 8), 128, 3072), 10.0, (256, 8))),
     "google/gemma-3-27b-it": _dense(27.4, 62, (32, 16), 128, 5376),
     "google/gemma-3-12b-it": _dense(12.2, 48, (16, 8), 256, 3840),
     "google/gemma-3-4b-it": _dense(4.3, 34, (8, 4), 256, 2560),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from costwain.domain.hardware import Accelerator
 from costwain.domain.ledger import SpendLedgerSpec
@@ -23,8 +24,27 @@ class State(Enum):
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a pod did between two readings of its metrics, `over_s` apart, the later at `at_s` (fleet seconds).
+
+    Requests that ran at either reading; tokens of answers a second in between.
+    """
+
+    at_s: float
+    over_s: float
+    running_before: float
+    running: float
+    tokens_per_s: float
+
+    @property
+    def batch(self) -> float:
+        """Requests that ran at a time."""
+        return (self.running_before + self.running) / 2
+
+
+@dataclass(frozen=True)
 class Replica:
-    """One model pod; instants in fleet seconds, `bound_s` None while it has no node."""
+    """One model pod; instants in fleet seconds, `bound_s` None while it has no node, `work` None while unknown."""
 
     pod: str
     uid: str
@@ -34,6 +54,7 @@ class Replica:
     since_s: float
     accelerators: int = 1
     bound_s: float | None = None
+    work: Work | None = None
 
     @property
     def place(self) -> tuple[str, str]:
@@ -109,14 +130,37 @@ class Fleet:
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
 
-    @property
+    @cached_property
     def alive(self) -> tuple[Replica, ...]:
         """Replicas that nobody has deleted."""
-        return tuple(r for r in self.replicas if r.state is not State.TERMINATING)
+        gone = State.TERMINATING
+        return tuple(r for r in self.replicas if r.state is not gone)
+
+    @cached_property
+    def ready(self) -> tuple[Replica, ...]:
+        """Replicas that get traffic."""
+        serves = State.READY
+        return tuple(r for r in self.replicas if r.state is serves)
+
+    @cached_property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Living replicas by (variant, pool)."""
+        found: dict[tuple[str, str], int] = {}
+        for r in self.alive:
+            found[r.place] = found.get(r.place, 0) + 1
+        return found
+
+    @cached_property
+    def accelerators(self) -> Mapping[tuple[str, str], int]:
+        """Accelerators that living replicas hold or claim, by (variant, pool)."""
+        found: dict[tuple[str, str], int] = {}
+        for r in self.alive:
+            found[r.place] = found.get(r.place, 0) + r.accelerators
+        return found
 
     def held(self, pool: str) -> int:
         """Accelerators of a pool that this fleet's living replicas hold or claim."""
-        return sum(r.accelerators for r in self.alive if r.pool == pool)
+        return sum(n for place, n in self.accelerators.items() if place[1] == pool)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,117 @@
+"""Learning: how much faster or slower than its prior a (variant, pool) really is, from what its own pods did.
+
+Each turn compares the tokens that warm pods gave with those that the prior says for as many running requests. The
+mean of the logarithms is Bayesian: the prior counts as PRIOR_EVIDENCE observations of exactly 1, so few observations
+move little; each is bounded first, so an outlier moves little whatever it says.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, tokens_per_s
+from costwain.decide.forecast import request_shape
+from costwain.decide.shapes import shape_for
+from costwain.domain.memory import Learned, Memory
+from costwain.domain.plan import Place
+from costwain.domain.snapshot import Fleet, Pool, Replica, State, Work
+from costwain.domain.variant import PlacementSpec, Variant
+
+WARM_UP_S = 120.0  # graphs are captured, kernels tuned and caches filled by the first requests
+EVIDENCE_S = 30.0  # observations closer together than this tell the same thing once
+PRIOR_EVIDENCE = 10.0  # five minutes of full pods weigh as much as the prior
+MOST_EVIDENCE = 120.0  # an hour: what changes is followed within that
+SURPRISE = 0.3  # most that one observation counts for, in the logarithm
+LEAST_RUNNING = 4.0  # fewer requests say more of single prompts than of the pod
+LEAST_SHARE = 0.25  # of the batch that the SLO allows
+STEADY = 2.0  # the larger of two counts of running requests over the smaller
+STEP = 1.03  # the scalar in use moves only as far as this at a time, so that sizes don't follow noise
+BOUNDS = (0.25, 4.0)
+
+
+def scalar_of(memory: Memory, place: Place) -> float:
+    """What the prior's speed is to be multiplied with; 1 where nothing was measured."""
+    return next((known.scalar for known in memory.learned if (known.variant, known.pool) == place), 1.0)
+
+
+def learn(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float) -> Memory:
+    """Memory with what the pods did since the last turn; without new figures it stays as it is."""
+    places = {(v.name, p.pool): (v, p) for v in fleet.spec.variants for p in v.placements}
+    learned = {(x.variant, x.pool): x for x in memory.learned if (x.variant, x.pool) in places}
+    for place, (variant, placement) in places.items():
+        known = learned.get(place)
+        told = _told(fleet, place, known, now_s)
+        pool = pools.get(placement.pool)
+        if not told or pool is None:
+            continue
+        ratio = _ratio(told, variant, _Device(fleet, placement, pool), request_shape(memory))
+        if ratio is not None:
+            learned[place] = updated(known or _nothing(place, told), ratio, told)
+    kept = [learned[place] for place in sorted(learned)]
+    return memory if kept == memory.learned else memory.model_copy(update={"learned": kept})
+
+
+def updated(known: Learned, ratio: float, told: Iterable[Work]) -> Learned:
+    """What is known after one more observation of real speed over the prior's."""
+    newest = max(told, key=lambda work: work.at_s)
+    weight = min(newest.over_s, EVIDENCE_S) / EVIDENCE_S
+    surprise = math.log(ratio) - math.log(known.ratio)
+    moved = max(-SURPRISE, min(SURPRISE, surprise)) * weight / (PRIOR_EVIDENCE + known.evidence + weight)
+    found = max(BOUNDS[0], min(BOUNDS[1], known.ratio * math.exp(moved)))
+    stays = known.scalar / STEP <= found <= known.scalar * STEP
+    return known.model_copy(
+        update={
+            "at_s": newest.at_s,
+            "ratio": found,
+            "evidence": min(MOST_EVIDENCE, known.evidence + weight),
+            "scalar": known.scalar if stays else found,
+        }
+    )
+
+
+class _Device:
+    """Where a placement runs, and what its SLO allows there by the prior."""
+
+    def __init__(self, fleet: Fleet, placement: PlacementSpec, pool: Pool) -> None:
+        self.count, self.accelerator = placement.accelerators, pool.accelerator
+        targets = fleet.spec.slo
+        self.slo = Slo(
+            targets.time_to_first_token_milliseconds / 1000, targets.time_per_output_token_milliseconds / 1000
+        )
+
+
+def _nothing(place: Place, told: Iterable[Work]) -> Learned:
+    """The prior alone."""
+    return Learned(variant=place[0], pool=place[1], at_s=min(w.at_s - w.over_s for w in told))
+
+
+def _told(fleet: Fleet, place: Place, known: Learned | None, now_s: float) -> list[Work]:
+    """What warm pods of a place did since the last observation."""
+    since_s = -math.inf if known is None else known.at_s
+    warm = [r for r in fleet.replicas if r.place == place and _warm(r, now_s)]
+    return [r.work for r in warm if r.work is not None and r.work.at_s > since_s and _steady(r.work)]
+
+
+def _warm(replica: Replica, now_s: float) -> bool:
+    return replica.state is State.READY and now_s - replica.since_s >= WARM_UP_S
+
+
+def _steady(work: Work) -> bool:
+    """Whether the batch behind the tokens is known: about as many requests ran at both ends."""
+    least, most = sorted((work.running_before, work.running))
+    return least >= LEAST_RUNNING and most <= STEADY * least and work.tokens_per_s > 0 and work.over_s > 0
+
+
+def _ratio(told: list[Work], variant: Variant, device: _Device, request: RequestShape) -> float | None:
+    """Tokens that were given over tokens that the prior says; None where the pods were too idle to tell."""
+    try:
+        shape = shape_for(variant)
+    except ValueError:  # the ladder says so
+        return None
+    if shape is None or device.accelerator is None:
+        return None
+    full = capacity(shape, device.accelerator, device.count, request, device.slo)
+    if isinstance(full, DoesNotFit):
+        return None
+    busy = [w for w in told if w.batch >= LEAST_SHARE * full.concurrency]
+    expected = sum(tokens_per_s(shape, device.accelerator, device.count, request, w.batch) for w in busy)
+    return sum(w.tokens_per_s for w in busy) / expected if busy else None

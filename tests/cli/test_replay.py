@@ -1,0 +1,60 @@
+"""`costwain why --replay`: a recorded turn is decided on again, and the plan is the recorded one, bit for bit.
+
+Where decide() was meant to change, write the recorded turn anew: `python -m tests.cli.record_turn`.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from costwain.adapters.recorder import read
+from costwain.cli.why import why
+from costwain.decide import decide
+from costwain.domain.record import encoded
+
+RECORDED = Path(__file__).parent / "recorded" / "turn-step-down.json"
+
+
+def replay(*arguments: str) -> Result:
+    return CliRunner().invoke(why, arguments)
+
+
+def test_a_recorded_turn_gives_the_same_plan_bit_for_bit() -> None:
+    turn = read(RECORDED)
+    assert decide(turn.snapshot) == turn.plan
+    again = json.dumps(encoded(decide(turn.snapshot)))
+    assert again == json.dumps(json.loads(RECORDED.read_text(encoding="utf-8"))["plan"])
+
+
+def test_it_is_told_with_the_numbers_of_then() -> None:
+    got = replay("chat", "--replay", str(RECORDED))
+    assert got.exit_code == 0
+    assert got.output.startswith("default/chat  decided at 2026-11-24T10:")
+    assert "SteppedDown" in got.output
+    assert "small serves for" in got.output
+    assert got.output.endswith("the same plan as costwain 0.1.0 recorded\n")
+
+
+def test_another_decision_than_then_is_shown_beside_it(tmp_path: Path) -> None:
+    told = json.loads(RECORDED.read_text(encoding="utf-8"))
+    told["plan"]["fleets"][0]["target"] = "full"
+    other = tmp_path / "turn-other.json"
+    other.write_text(json.dumps(told), encoding="utf-8")
+    got = replay("chat", "--replay", str(other))
+    assert "! costwain 0.1.0 decided otherwise, it recorded (target differ):" in got.output
+
+
+REFUSALS = {
+    "a fleet that wasn't there": (("other", "--replay", str(RECORDED)), "ModelDeployment other: not in this turn"),
+    "a namespace that it isn't in": (("chat", "-n", "away", "--replay", str(RECORDED)), "(found default/chat)"),
+    "a file that is no turn": (("chat", "--replay", __file__), "not a recorded turn"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSALS.values(), ids=REFUSALS)
+def test_what_cannot_be_replayed_says_why(arguments: tuple[str, ...], words: str) -> None:
+    got = replay(*arguments)
+    assert got.exit_code == 1
+    assert words in got.output
