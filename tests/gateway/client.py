@@ -46,8 +46,13 @@ class Client:
         body = {"model": "chat-model", "messages": [{"role": "user", "content": say}], **how}
         return await self._send("POST", path, headers, json=body)
 
-    async def get(self, path: str) -> Outcome:
-        return await self._send("GET", path, None)
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Outcome:
+        return await self._send("GET", path, headers)
+
+    async def get_from(self, url: str) -> Outcome:
+        """A GET past the gateway."""
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return _outcome(response, await response.text())
 
     async def post(self, path: str, data: Any, headers: dict[str, str] | None = None) -> Outcome:
         return await self._send("POST", path, headers, data=data)

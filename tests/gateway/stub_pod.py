@@ -1,7 +1,7 @@
 """A pod for the gateway's tests: `python stub_pod.py ADDRESS`.
 
 The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}. Every answer names
-the pod. GET /stats tells how many requests came, and how many ran at once at most.
+the pod. GET /stats tells how many requests came, how many ran at once at most, and the last one's headers.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 ADDRESS = sys.argv[1]
-STATS = {"seen": 0, "active": 0, "most": 0}
+STATS = {"seen": 0, "active": 0, "most": 0, "headers": []}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -23,6 +23,7 @@ async def stats(_: web.Request) -> web.Response:
 async def answer(request: web.Request) -> web.StreamResponse:
     STATS["seen"] += 1
     STATS["active"] += 1
+    STATS["headers"] = [name.lower() for name in request.headers]
     STATS["most"] = max(STATS["most"], STATS["active"])
     try:
         body = await request.json()

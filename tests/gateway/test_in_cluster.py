@@ -15,6 +15,7 @@ from tests.support import eventually_async
 from costwain.adapters.kube import Kube
 from costwain.adapters.resources import DEPLOYMENTS, NAMESPACES, PODS
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
 from costwain.local.node import ImageCommand, NodeManager, NodeSpec, Timing
 from costwain.local.node.specs import default_images
 from costwain.render.gateway import GatewaySpec, gateway_manifests, program
@@ -57,7 +58,7 @@ async def node(kube, namespace):
         shutil.rmtree(root, ignore_errors=True)
 
 
-async def _apply_gateway(kube, namespace):
+async def _apply_gateway(kube, namespace, **differs):
     spec = GatewaySpec(
         fleet="chat",
         namespace=namespace,
@@ -71,6 +72,7 @@ async def _apply_gateway(kube, namespace):
         haproxy_image="haproxy:3.2",
         operator_image="costwain/operator:test",
         grace_s=60,
+        **differs,
     )
     for manifest in gateway_manifests(spec, program(spec, {"full": 100}, {"full": {"spot": 8}})):
         del manifest["metadata"]["ownerReferences"]  # there is no ModelDeployment: it would be garbage
@@ -150,3 +152,34 @@ async def test_two_gateways_hold_share_drain_and_leave_without_a_loss(kube, name
 
         await eventually_async(drained, 40, "every gateway has let go of the pod")
         assert lost(await gather(at_first.ask(f"q {i}") for i in range(20))) == []
+
+
+async def test_keys_of_a_secret_open_the_gateway_and_rotate_under_way(kube, namespace, node):
+    tenants = (Tenant(name="blue", max_concurrent_requests=100),)
+    await _apply_gateway(kube, namespace, api_keys_secret="chat-keys", tenants=tenants)
+    gateways = await _ready_gateways(kube, namespace, 2)
+    old, new = "sk-old-0123456789", "sk-new-0123456789"
+
+    async def write(*keys):
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "chat-keys", "namespace": namespace}}
+        await kube.apply(secret | {"stringData": {"blue": "\n".join(keys)}})
+
+    async def statuses(key):
+        found = []
+        for _, address in gateways:
+            async with Client(f"http://{address}:8080") as client:
+                found.append((await client.get("/v1/models", {"authorization": f"Bearer {key}"})).status)
+        return found
+
+    async def answers(key, status):
+        return await statuses(key) == [status, status]
+
+    assert await statuses(old) == [401, 401]  # no Secret: nobody gets in
+    await write(old)
+    await eventually_async(lambda: answers(old, 200), 30, "the key opens both gateways")
+    await write(old, new)
+    await eventually_async(lambda: answers(new, 200), 30, "the new key does too")
+    assert await statuses(old) == [200, 200]
+    await write(new)
+    await eventually_async(lambda: answers(old, 401), 30, "the old key does no more")
+    assert await _ready_gateways(kube, namespace, 2) == gateways  # the same pods

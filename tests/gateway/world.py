@@ -5,87 +5,27 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, pod_object
 from tests.support import eventually, eventually_async
 
-from costwain.adapters.resources import CONFIG_MAPS, PODS, Resource
+from costwain.adapters.resources import CONFIG_MAPS, PODS
 from costwain.agent.agent import Agent
 from costwain.agent.haproxy import Runtime, State
-from costwain.agent.marks import Mark
+from costwain.agent.keys import KeyFolder
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
+from costwain.local.node.folder import write_all
+from costwain.local.node.payloads import File
 from costwain.render.gateway import GatewaySpec, haproxy_files, program
+from costwain.render.haproxy import Limits
 
-Object = dict[str, Any]
-FLEET, POOL, OWN_NAME = "chat", "spot", "chat-gateway-0"
+OWN_NAME = "chat-gateway-0"
 _STUB = Path(__file__).with_name("stub_pod.py")
 _worlds = itertools.count(1)
-
-
-class FakeCluster:
-    """Pods and ConfigMaps in memory, listed and watched like an API server's; `away` makes every call fail."""
-
-    def __init__(self) -> None:
-        self.objects: dict[Resource, dict[str, Object]] = {PODS: {}, CONFIG_MAPS: {}}
-        self.away = False
-        self._watchers: list[tuple[Resource, asyncio.Queue[tuple[str, Object]]]] = []
-
-    async def list(self, resource: Resource) -> tuple[list[Object], str]:
-        self._refuse_while_away()
-        return list(self.objects[resource].values()), "1"
-
-    async def watch(self, resource: Resource, version: str) -> AsyncIterator[tuple[str, Object]]:
-        self._refuse_while_away()
-        queue: asyncio.Queue[tuple[str, Object]] = asyncio.Queue()
-        self._watchers.append((resource, queue))
-        while True:
-            yield await queue.get()
-
-    async def mark(self, mark: Mark) -> None:
-        self._refuse_while_away()
-        pod = self.objects[PODS][mark.pod]
-        for kind in ("labels", "annotations"):
-            have = pod["metadata"].setdefault(kind, {})
-            for key, value in (mark.metadata or {}).get(kind, {}).items():
-                if value is None:
-                    have.pop(key, None)
-                else:
-                    have[key] = value
-        if mark.condition is not None:
-            set_condition(pod, names.IN_GATEWAY, mark.condition)
-        self.put(PODS, pod)
-
-    def put(self, resource: Resource, item: Object) -> None:
-        self.objects[resource][item["metadata"]["name"]] = item
-        self._tell(resource, "MODIFIED", item)
-
-    def remove(self, resource: Resource, name: str) -> None:
-        self._tell(resource, "DELETED", self.objects[resource].pop(name))
-
-    def _tell(self, resource: Resource, kind: str, item: Object) -> None:
-        for of, queue in self._watchers:
-            if of == resource and not self.away:
-                queue.put_nowait((kind, item))
-
-    def _refuse_while_away(self) -> None:
-        if self.away:
-            raise ConnectionRefusedError("the API server is away")
-
-
-def set_condition(pod: Object, kind: str, value: bool) -> None:
-    conditions = pod["status"].setdefault("conditions", [])
-    conditions[:] = [item for item in conditions if item["type"] != kind]
-    conditions.append({"type": kind, "status": str(value)})
-
-
-def pod_object(name: str, variant: str, address: str, ready: bool = True) -> Object:
-    labels = {names.FLEET: FLEET, names.ROLE: names.ROLE_MODEL, names.VARIANT: variant, names.POOL: POOL}
-    pod: Object = {"metadata": {"name": name, "labels": labels}, "status": {"phase": "Running", "podIP": address}}
-    set_condition(pod, "ContainersReady", ready)
-    return pod
 
 
 @dataclass
@@ -111,6 +51,9 @@ class World:
     max_queued: int = 2000
     queue_timeout_s: float = 60
     disclose: bool = True
+    keys: Mapping[str, str] | None = None  # tenant -> its file; without it everybody gets in
+    tenants: tuple[Tenant, ...] = ()
+    answer_timeout_s: float = 600
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=lambda: next(_worlds))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -140,11 +83,19 @@ class World:
             haproxy_image="haproxy",
             operator_image="costwain/operator",
             disclose_variant=self.disclose,
+            api_keys_secret=None if self.keys is None else "chat-keys",
+            tenants=self.tenants,
         )
+
+    @property
+    def limits(self) -> Limits:
+        return replace(self.spec().limits, answer_timeout_s=self.answer_timeout_s)
 
     def start_haproxy(self, binary: Path) -> None:
         """Starts HAProxy and waits until it answers on its admin socket."""
-        for name, text in haproxy_files(self.ladder, self.spec().limits).items():
+        if self.keys is not None:
+            self.set_keys(**self.keys)
+        for name, text in haproxy_files(self.ladder, self.limits).items():
             (self.folder / name).write_text(text, newline="")
         environment = {
             "CFG": str(self.folder),
@@ -166,7 +117,12 @@ class World:
         (self.folder / "admin.sock").unlink()
 
     def agent(self, name: str = OWN_NAME) -> Agent:
-        return Agent(self.cluster, self.runtime, FLEET, name)
+        keys = None if self.keys is None else KeyFolder(self.folder / "keys")
+        return Agent(self.cluster, self.runtime, FLEET, name, keys)
+
+    def set_keys(self, **texts: str) -> None:
+        """Changes the mounted Secret, all at once as a kubelet does."""
+        write_all(self.folder / "keys", {tenant: File(text.encode(), 0o440) for tenant, text in texts.items()})
 
     @property
     def runtime(self) -> Runtime:

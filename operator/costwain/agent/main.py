@@ -12,6 +12,7 @@ from costwain.adapters.kube import Kube
 from costwain.agent.agent import Agent
 from costwain.agent.cluster import KubeCluster
 from costwain.agent.haproxy import Runtime
+from costwain.agent.keys import KeyFolder
 from costwain.agent.server import application
 from costwain.domain import names
 
@@ -29,6 +30,7 @@ class Settings:
     run: Path
     bind: str
     shutdown_s: float  # wall seconds from SIGTERM until requests are cut
+    keys: Path | None = None  # folder of the API keys; without it everybody gets in
 
 
 async def run(settings: Settings) -> None:
@@ -36,7 +38,8 @@ async def run(settings: Settings) -> None:
     runtime = Runtime(settings.run / ADMIN_SOCKET)
     async with await Kube.connect() as kube:
         cluster = KubeCluster(kube, settings.namespace, settings.fleet)
-        await serve(Agent(cluster, runtime, settings.fleet, settings.pod), settings)
+        keys = KeyFolder(settings.keys) if settings.keys else None
+        await serve(Agent(cluster, runtime, settings.fleet, settings.pod, keys), settings)
 
 
 async def serve(agent: Agent, settings: Settings) -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
 from costwain.render.haproxy import EXPORTER_PORT, MAX_CONNECTIONS, Limits
 
 Manifest = dict[str, Any]
-_CFG, _RUN = "/etc/costwain/gateway", "/run/costwain"
+_CFG, _RUN, _KEYS = "/etc/costwain/gateway", "/run/costwain", "/etc/costwain/keys"
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _USER = 65532  # both containers share the socket's folder, so they share a user
 _END_MARGIN_S = 15  # of the grace period, for what comes after the last request
@@ -21,7 +22,8 @@ _BASE_MIB = 512
 class GatewaySpec:
     """One gateway; `ladder` holds the variants' names, best first. Seconds are wall seconds.
 
-    `replicas` and `max_queued_requests` (a variant) change at run time; a change of any other value rolls the pods.
+    `replicas`, `max_queued_requests` (a variant) and `tenants` change at run time; a change of any other value rolls
+    the pods.
     """
 
     fleet: str
@@ -39,10 +41,13 @@ class GatewaySpec:
     grace_s: int = 660  # until the longest answer has ended
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)
+    api_keys_secret: str | None = None  # without it everybody gets in
+    tenants: tuple[Tenant, ...] = ()
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.queue_timeout_s, self.max_request_bytes, self.disclose_variant)
+        keys = self.api_keys_secret is not None
+        return Limits(self.queue_timeout_s, self.max_request_bytes, self.disclose_variant, keys)
 
 
 def gateway_name(fleet: str) -> str:
@@ -81,6 +86,7 @@ def gateway_pod(spec: GatewaySpec) -> Manifest:
             {"name": "config", "configMap": {"name": gateway_name(spec.fleet)}},
             {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
             {"name": "account", "projected": {"sources": _account_sources()}},
+            *_keys_volume(spec),
         ],
     }
 
@@ -121,6 +127,7 @@ def _agent(spec: GatewaySpec) -> Manifest:
             _env("COSTWAIN_SHUTDOWN_SECONDS", str(max(spec.grace_s - _END_MARGIN_S, 0))),
             _env("RUN", _RUN),
             _env("BIND", _ANY),
+            *([_env("COSTWAIN_KEYS", _KEYS)] if spec.api_keys_secret else []),
         ],
         "ports": [_port("metrics", names.AGENT_PORT)],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": names.AGENT_PORT}, "periodSeconds": 2},
@@ -131,8 +138,18 @@ def _agent(spec: GatewaySpec) -> Manifest:
         "volumeMounts": [
             {"name": "run", "mountPath": _RUN},
             {"name": "account", "mountPath": _ACCOUNT, "readOnly": True},
+            *([{"name": "keys", "mountPath": _KEYS, "readOnly": True}] if spec.api_keys_secret else []),
         ],
     }
+
+
+def _keys_volume(spec: GatewaySpec) -> list[Manifest]:
+    """The keys as files for the agent alone: so nobody, the operator included, needs a right to read a Secret."""
+    if spec.api_keys_secret is None:
+        return []
+    # Optional: where the Secret is missing the gateway serves nobody, and does so at once when it comes.
+    secret = {"secretName": spec.api_keys_secret, "optional": True, "defaultMode": 0o440}
+    return [{"name": "keys", "secret": secret}]
 
 
 def _leave_when_idle() -> Manifest:
