@@ -149,7 +149,7 @@ async def test_a_rate_a_minute_says_how_long_one_request_takes(gateway):
         await world.add_pods("full")
         outcomes = await gather(client.ask(headers=bearer(BLUE), wait_ms=0) for _ in range(20))
         assert by_status(outcomes) == {200: 12, 429: 8}
-        assert {o.headers["retry-after"] for o in outcomes if o.status == 429} == {"6"}
+        assert {o.headers["retry-after"] for o in outcomes if o.status == 429} == {"5"}
 
 
 async def test_a_tenant_has_so_many_requests_at_once_those_that_wait_included(gateway):

@@ -91,12 +91,13 @@ class World:
     def limits(self) -> Limits:
         return replace(self.spec().limits, answer_timeout_s=self.answer_timeout_s)
 
-    def start_haproxy(self, binary: Path) -> None:
-        """Starts HAProxy and waits until it answers on its admin socket."""
+    def start_haproxy(self, binary: Path, extra: str = "") -> None:
+        """Starts HAProxy and waits until it answers on its admin socket; `extra` is configuration beside ours."""
         if self.keys is not None:
             self.set_keys(**self.keys)
         for name, text in haproxy_files(self.ladder, self.limits).items():
             (self.folder / name).write_text(text, newline="")
+        (self.folder / "extra.cfg").write_text(extra)
         environment = {
             "CFG": str(self.folder),
             "RUN": str(self.folder),
@@ -105,7 +106,10 @@ class World:
         }
         with open(self.folder / "haproxy.log", "ab") as log:
             self._haproxy = subprocess.Popen(
-                [binary, "-db", "-f", str(self.folder / "haproxy.cfg")], env=environment, stderr=log, stdout=log
+                [binary, "-db", "-f", str(self.folder / "haproxy.cfg"), "-f", str(self.folder / "extra.cfg")],
+                env=environment,
+                stderr=log,
+                stdout=log,
             )
         self.processes.append(self._haproxy)
         eventually((self.folder / "admin.sock").exists, 10, "HAProxy's admin socket")
@@ -139,7 +143,7 @@ class World:
 
     def start_pod(self, variant: str, name: str | None = None, address: str | None = None) -> StubPod:
         """Starts a stub that is in no list yet; call `announce` once it listens."""
-        address = address or self._address(next(self._addresses))
+        address = address or self.new_address()
         process = subprocess.Popen([sys.executable, str(_STUB), address])
         self.processes.append(process)
         return StubPod(name or f"{FLEET}-{variant}-{address.rpartition('.')[2]}", address, process)
@@ -183,6 +187,10 @@ class World:
             process.kill()
         for process in self.processes:
             process.wait(timeout=10)
+
+    def new_address(self) -> str:
+        """A loopback address that nobody has yet."""
+        return self._address(next(self._addresses))
 
     def _address(self, last: int) -> str:
         return f"127.{100 + os.getpid() % 100}.{self.number}.{last}"

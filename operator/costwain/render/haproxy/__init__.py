@@ -86,7 +86,7 @@ def _actions() -> dict[str, str]:
         "INVALID_KEY": errors.INVALID_KEY.rule(challenge=True),
         "LENGTH_REQUIRED": errors.LENGTH_REQUIRED.rule(),
         "TOO_MANY": errors.CONCURRENCY_EXCEEDED.rule(),
-        "TOO_FAST_A_MINUTE": errors.RATE_EXCEEDED.rule(retry_after="%[int(60),div(txn.minute),add(1)]"),
+        "TOO_FAST_A_MINUTE": errors.RATE_EXCEEDED.rule(retry_after="%[int(59),add(txn.minute),div(txn.minute)]"),
         "TOO_FAST": errors.RATE_EXCEEDED.rule(),
         "UNKNOWN_VARIANT": errors.UNKNOWN_VARIANT.rule(),
         "MINIMUM_UNKNOWN": errors.MINIMUM_UNKNOWN.rule(),
