@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,12 +28,12 @@ class Outcome:
 class Client:
     """Sends requests to one gateway; usable as an async context manager."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, trusted: ssl.SSLContext | None = None) -> None:
+        self._url, self._trusted = url, trusted
 
     async def __aenter__(self) -> "Client":
         timeout = aiohttp.ClientTimeout(total=_WHOLE_S)
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._trusted or True)
         self._session = aiohttp.ClientSession(self._url, timeout=timeout, connector=connector)
         return self
 

@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, pod_object
@@ -18,6 +20,7 @@ from costwain.agent.haproxy import Runtime, State
 from costwain.agent.keys import KeyFolder
 from costwain.domain import names
 from costwain.domain.gateway import Tenant
+from costwain.local import pki
 from costwain.local.node.folder import write_all
 from costwain.local.node.payloads import File
 from costwain.render.gateway import GatewaySpec, haproxy_files, program
@@ -53,6 +56,7 @@ class World:
     disclose: bool = True
     keys: Mapping[str, str] | None = None  # tenant -> its file; without it everybody gets in
     tenants: tuple[Tenant, ...] = ()
+    tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=lambda: next(_worlds))
@@ -67,7 +71,7 @@ class World:
 
     @property
     def url(self) -> str:
-        return f"http://{self.bind}:{names.GATEWAY_PORT}"
+        return f"{self.spec().scheme}://{self.bind}:{names.GATEWAY_PORT}"
 
     def spec(self) -> GatewaySpec:
         return GatewaySpec(
@@ -85,6 +89,7 @@ class World:
             disclose_variant=self.disclose,
             api_keys_secret=None if self.keys is None else "chat-keys",
             tenants=self.tenants,
+            tls_secret="chat-tls" if self.tls else None,
         )
 
     @property
@@ -97,11 +102,14 @@ class World:
             self.set_keys(**self.keys)
         for name, text in haproxy_files(self.ladder, self.limits).items():
             (self.folder / name).write_text(text, newline="")
+        if self.tls and not (self.folder / "tls").exists():
+            self.set_certificate()
         (self.folder / "extra.cfg").write_text(extra)
         environment = {
             "CFG": str(self.folder),
             "RUN": str(self.folder),
             "BIND": self.bind,
+            "TLS": str(self.folder / "tls"),
             "LD_LIBRARY_PATH": str(binary.parent / "lib"),
         }
         with open(self.folder / "haproxy.log", "ab") as log:
@@ -187,6 +195,21 @@ class World:
             process.kill()
         for process in self.processes:
             process.wait(timeout=10)
+
+    def set_certificate(self, pair: str = "first") -> None:
+        """Mounts the pair of this name, made on first use, all at once as a kubelet does."""
+        made = self.folder / "pki"
+        now = datetime.now(UTC)
+        if not made.exists():
+            pki.write_all(made, now)
+        if not (made / f"{pair}.crt").exists():
+            pki.issue(made, pair, pki.Authority.load(made), pki.Subject("chat", serves=[self.bind]), now)
+        files = {f"tls.{kind}": File((made / f"{pair}.{kind}").read_bytes(), 0o440) for kind in ("crt", "key")}
+        write_all(self.folder / "tls", files)
+
+    def trusted(self) -> ssl.SSLContext | None:
+        """What a client needs to trust the gateway; None where it speaks plain HTTP."""
+        return ssl.create_default_context(cafile=str(self.folder / "pki" / "ca.crt")) if self.tls else None
 
     def new_address(self) -> str:
         """A loopback address that nobody has yet."""

@@ -44,7 +44,9 @@ def test_manifests_match_golden(kind, golden):
     golden(f"gateway-{kind.lower()}", _manifests()[kind])
 
 
-@pytest.mark.parametrize(("name", "spec"), [("gateway-haproxy", SPEC), ("gateway-haproxy-keys", KEYED)])
+@pytest.mark.parametrize(
+    ("name", "spec"), [("gateway-haproxy", SPEC), ("gateway-haproxy-keys-tls", replace(KEYED, tls_secret="chat-tls"))]
+)
 def test_haproxy_configuration_matches_golden(golden, name, spec):
     golden(name, haproxy_files(spec.ladder, spec.limits)["haproxy.cfg"].splitlines())
 
@@ -63,6 +65,7 @@ ROLLS = {  # story: (what differs, whether HAProxy has to start anew)
     "a variant that is not disclosed": ({"disclose_variant": False}, True),
     "keys that are asked for": ({"api_keys_secret": "chat-keys"}, True),
     "a tenant more": ({"tenants": (Tenant(name="blue", requests_per_second=5),)}, False),
+    "a certificate": ({"tls_secret": "chat-tls"}, True),
     "another model name": ({"served_model_name": "other"}, False),
     "a replica more": ({"replicas": 3}, False),
 }
@@ -74,7 +77,7 @@ def test_what_rolls_the_pods(differs, rolls):
 
 
 def test_no_placeholder_is_left_in_a_file():
-    limits = Limits(0.5, 1024, disclose_variant=False, api_keys=True)
+    limits = Limits(0.5, 1024, disclose_variant=False, api_keys=True, tls=True)
     for name, text in haproxy_files(("a", "b", "c"), limits).items():
         assert not re.search("@[A-Z_]+@", text), name
 
@@ -114,6 +117,19 @@ def test_the_secret_of_keys_is_mounted_for_the_agent_alone_and_nobody_gets_a_rig
     (volume,) = (volume for volume in _pod(KEYED)["spec"]["volumes"] if volume["name"] == "keys")
     assert volume["secret"] == {"secretName": "chat-keys", "optional": True, "defaultMode": 0o440}
     assert _manifests(KEYED)["Role"] == _manifests()["Role"]
+
+
+def test_with_a_certificate_the_one_port_speaks_https_to_probes_and_service_too():
+    spec = replace(SPEC, tls_secret="chat-tls")
+    haproxy, agent = _containers(spec)["haproxy"], _containers(spec)["agent"]
+    assert haproxy["ports"][0] == {"name": "https", "containerPort": 8080, "protocol": "TCP"}
+    assert haproxy["readinessProbe"]["httpGet"] == {"path": "/health", "port": 8080, "scheme": "HTTPS"}
+    (port,) = _manifests(spec)["Service"]["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("https", 443, "https")
+    for container in (haproxy, agent):
+        assert {"name": "tls", "mountPath": "/etc/costwain/tls", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "tls", "secret": {"secretName": "chat-tls", "defaultMode": 0o440}} in _pod(spec)["spec"]["volumes"]
+    assert _manifests(spec)["Role"] == _manifests()["Role"]
 
 
 def test_every_container_obeys_the_restricted_pod_security_standard():

@@ -33,6 +33,12 @@ class Tenant(Api):
     )
 
 
+class GatewayTls(Api):
+    """The certificate of the gateway; with it the gateway speaks HTTPS alone."""
+
+    secret_ref: SecretRef = Field(description="Secret of type kubernetes.io/tls; a renewed one is followed.")
+
+
 class HttpRoute(Api):
     """A Gateway API route to the gateway."""
 
@@ -52,6 +58,7 @@ class Gateway(Api):
         None, description="Secret whose keys are tenants and whose values are their API keys, one a line."
     )
     tenants: Annotated[list[Tenant], Field(max_length=256)] | None = Field(None, description="Limits by tenant.")
+    tls: GatewayTls | None = Field(None, description="HTTPS with a certificate of your own.")
     disclose_variant: bool = Field(True, description="Send x-costwain-variant with every answer.")
     service: GatewayService = Field(default_factory=GatewayService, description="The Service.")
     http_route: HttpRoute | None = Field(None, description="A Gateway API route.")

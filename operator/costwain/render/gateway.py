@@ -92,7 +92,8 @@ def _rules() -> list[Manifest]:
 
 
 def _service(spec: GatewaySpec) -> Manifest:
-    port = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+    number = 80 if spec.scheme == "http" else 443
+    port = {"name": spec.scheme, "port": number, "targetPort": spec.scheme, "protocol": "TCP"}
     service = _manifest(
         spec, "v1", "Service", spec={"type": spec.service_type, "selector": gateway_selector(spec), "ports": [port]}
     )

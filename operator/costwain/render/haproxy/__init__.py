@@ -26,6 +26,11 @@ SAFE_PATHS = (
     "/detokenize",
 )
 
+_TLS_GLOBAL = """\
+    ssl-load-extra-del-ext           # the key of tls.crt is tls.key
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+"""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -35,6 +40,7 @@ class Limits:
     max_request_bytes: int
     disclose_variant: bool = True  # x-costwain-variant on every answer
     api_keys: bool = False  # only who has a key gets in
+    tls: bool = False
     answer_timeout_s: float = 600  # silence of a pod: a long prefill
 
 
@@ -62,6 +68,8 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "KEYS": _text("keys.cfg") if limits.api_keys else "",
         "TENANTS": _text("tenants.cfg") if limits.api_keys else "",
         "TENANT_TABLE": _text("tenant_table.cfg") if limits.api_keys else "",
+        "TLS": ' ssl crt "${TLS}/tls.crt" alpn http/1.1' if limits.tls else "",
+        "TLS_GLOBAL": _TLS_GLOBAL if limits.tls else "",
         "ROUTING": _text("routing.cfg").rstrip("\n"),
         "VARIANTS": "".join(
             _fill(_text("variant.cfg"), {"PREFIX": kind, "VARIANT": variant, **of_limits})
