@@ -122,6 +122,10 @@ class World:
         self.processes.append(self._haproxy)
         eventually((self.folder / "admin.sock").exists, 10, "HAProxy's admin socket")
 
+    @property
+    def haproxy_runs(self) -> bool:
+        return self._haproxy is not None and self._haproxy.poll() is None
+
     def kill_haproxy(self) -> None:
         assert self._haproxy is not None
         self._haproxy.kill()
