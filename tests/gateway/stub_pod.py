@@ -2,7 +2,7 @@
 
 The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}. Every answer names
 the pod. GET /stats tells how many requests came, how many ran at once at most, which paths were
-asked for, and the last one's headers.
+asked for, and the last one's headers and body. A request may bring its own answer along: {"answer": {...}}.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 ADDRESS = sys.argv[1]
-STATS = {"seen": 0, "active": 0, "most": 0, "headers": [], "paths": []}
+STATS = {"seen": 0, "active": 0, "most": 0, "headers": [], "paths": [], "body": ""}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -29,6 +29,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
     STATS["most"] = max(STATS["most"], STATS["active"])
     try:
         body = await fields(request)
+        STATS["body"] = await request.text()
         return await (stream if body.get("stream") else whole)(request, body)
     finally:
         STATS["active"] -= 1
@@ -47,7 +48,7 @@ async def fields(request: web.Request) -> dict[str, int]:
 
 async def whole(_: web.Request, body: dict[str, float]) -> web.StreamResponse:
     await asyncio.sleep(body.get("wait_ms", 20) / 1000)
-    return web.json_response({"pod": ADDRESS})
+    return web.json_response(body.get("answer", {"pod": ADDRESS}))
 
 
 async def stream(request: web.Request, body: dict[str, int]) -> web.StreamResponse:
