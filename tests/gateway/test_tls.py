@@ -92,3 +92,13 @@ async def test_an_old_protocol_is_refused(gateway):
         answer = await reader.read(7)
         writer.close()
         assert answer[:1] in (b"\x15", b"")  # an alert, or the end
+
+
+async def test_keys_and_https_go_together_and_haproxy_has_nothing_to_say_about_its_configuration(gateway):
+    key = "sk-blue-0123456789"
+    async with gateway(tls=True, keys={"blue": key}) as (world, client):
+        await world.add_pods("full")
+        assert (await client.ask()).status == 401
+        assert (await client.ask(headers={"authorization": f"Bearer {key}"})).status == 200
+        log = (world.folder / "haproxy.log").read_text()
+        assert [line for line in log.splitlines() if " config : " in line or "[ALERT]" in line] == []
