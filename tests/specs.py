@@ -74,6 +74,10 @@ def _rung(where: str, sentence: str, **change: Any) -> Bad:
     return Bad("ModelDeployment", {"variants": [variant(**change)]}, f"spec.variants[0]{where}", sentence)
 
 
+def _keyed(*tenants: Spec) -> Spec:
+    return {"apiKeysSecretRef": {"name": "chat-keys"}, "tenants": list(tenants)}
+
+
 BAD = {
     "the floor lies above the ceiling": _fleet(
         "spec.scaling",
@@ -144,10 +148,24 @@ BAD = {
     "conversations anywhere": _fleet(
         "spec.gateway", "affinity: None is not supported yet", gateway={"affinity": "None"}
     ),
-    "API keys": _fleet(
-        "spec.gateway", "apiKeysSecretRef: not supported yet", gateway={"apiKeysSecretRef": {"name": "chat-keys"}}
+    "tenants without keys": _fleet(
+        "spec.gateway",
+        "tenants go with apiKeysSecretRef: a key tells who asks",
+        gateway={"tenants": [{"name": "blue"}]},
     ),
-    "tenants": _fleet("spec.gateway", "tenants: not supported yet", gateway={"tenants": [{"name": "blue"}]}),
+    "two tenants of one name": _fleet(
+        "spec.gateway", "tenants: every name at most once", gateway=_keyed({"name": "blue"}, {"name": "blue"})
+    ),
+    "two rates at once": _fleet(
+        "spec.gateway.tenants[0]",
+        "requestsPerSecond and requestsPerMinute exclude one another",
+        gateway=_keyed({"name": "blue", "requestsPerSecond": 2, "requestsPerMinute": 60}),
+    ),
+    "a tenant that must get a variant that isn't there": _fleet(
+        "spec",
+        "gateway.tenants: minVariant names no variant",
+        gateway=_keyed({"name": "blue", "minVariant": "full"}, {"name": "red", "minVariant": "huge"}),
+    ),
     "a Gateway API route": _fleet(
         "spec.gateway", "httpRoute: not supported yet", gateway={"httpRoute": {"hostnames": ["chat.example.com"]}}
     ),
@@ -198,6 +216,16 @@ BAD = {
 }
 
 GOOD = {
+    "keys alone": ("ModelDeployment", model_deployment(gateway={"apiKeysSecretRef": {"name": "chat-keys"}})),
+    "a tenant with every limit": (
+        "ModelDeployment",
+        model_deployment(
+            gateway=_keyed(
+                {"name": "blue", "requestsPerMinute": 60, "maxConcurrentRequests": 4, "minVariant": "full"},
+                {"name": "red", "requestsPerSecond": 2},
+            )
+        ),
+    ),
     "the smallest fleet": ("ModelDeployment", model_deployment()),
     "floor and ceiling are one": ("ModelDeployment", model_deployment(scaling={"minReplicas": 3, "maxReplicas": 3})),
     "dollars by the hour": ("ModelDeployment", model_deployment(budget={"amount": "5", "period": "Hour"})),

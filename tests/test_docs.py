@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from costwain.cli.main import VERBS
+from costwain.render.haproxy import SAFE_PATHS
+from costwain.render.haproxy.errors import ERRORS
 from costwain.render.reference import reference
 
 ROOT = Path(__file__).parent.parent
@@ -46,3 +48,11 @@ def test_every_setting_is_explained() -> None:
     source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "operator" / "costwain").rglob("*.py"))
     settings = set(re.findall(r"COSTWAIN_[A-Z_]+[A-Z]\b", source)) - {"COSTWAIN_STUB"}
     assert [name for name in sorted(settings) if f"`{name}`" not in page] == []
+
+
+def test_every_error_of_the_gateway_is_explained_with_its_status_and_when_to_come_again() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \| .+ \| .+ \| (\d*).*\|$", page, re.MULTILINE)
+    said = {(int(status), code, wait) for status, code, wait in rows}
+    assert said == {(e.status, e.code, str(e.retry_after_s or "")) for e in ERRORS}
+    assert [path for path in SAFE_PATHS if f"`{path}`" not in page] == []

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from costwain.agent.haproxy import RESPONSE_CLASSES, Counters, State
+from costwain.agent.haproxy import RESPONSE_CLASSES, Counters, LiveMap, State
 from costwain.agent.pods import Pod
 from costwain.agent.program import Program, Variant
-from costwain.render.haproxy import SERVING, WAITING, backend
+from costwain.render.haproxy import KEYS_MAP, PROGRAM_MAP, SERVING, TENANTS_MAP, WAITING, backend
 
 NO_RESPONSES = dict.fromkeys(RESPONSE_CLASSES, 0)
 PROGRAMMED = {"model": "m", "max-queued": "9", "shares": "10000,10000", "state": "serving"}
@@ -32,6 +32,8 @@ def state(
     gates_open: tuple[str, ...] = ("waiting.full", "waiting.small", "variant.small"),
     told: dict[str, str] | None = None,
     ladder: tuple[str, ...] = ("full", "small"),
+    keys: dict[str, str] | None = None,
+    limits: dict[str, str] | None = None,
 ) -> State:
     """HAProxy with the given servers, named "full/a"; its program is told and its gates stand right for `program()`."""
     backends, rows = {"endless": Counters("UP", sessions=4, responses=NO_RESPONSES)}, {}
@@ -46,4 +48,7 @@ def state(
     for path, row in (servers or {}).items():
         variant, _, name = path.partition("/")
         rows[backend(SERVING, variant), f"spot:{name}"] = row
-    return State(backends, rows, PROGRAMMED if told is None else told, map_id=0)
+    maps = {PROGRAM_MAP: LiveMap(0, PROGRAMMED if told is None else told)}
+    if keys is not None:
+        maps |= {KEYS_MAP: LiveMap(1, keys), TENANTS_MAP: LiveMap(2, limits or {})}
+    return State(backends, rows, maps)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.agent.builders import state
 
-from costwain.agent.haproxy import Counters, HaproxyError, Runtime, parse_map, parse_map_id, parse_stats
+from costwain.agent.haproxy import Counters, HaproxyError, Runtime, parse_map, parse_maps, parse_stats
 
 _HEADER = (
     "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,"
@@ -63,11 +63,11 @@ def test_an_answer_that_is_no_table_is_refused():
         parse_stats("Unknown command: 'show stat'")
 
 
-def test_the_program_map_is_found_by_its_file():
+def test_maps_are_found_by_their_files():
     text = "# id (file) description\n-1 (other) x\n3 (/etc/x/program.map) pattern loaded from file '/etc/x/program.map'"
-    assert parse_map_id(text) == 3
+    assert parse_maps(text + "\n5 (/etc/x/keys.map) pattern") == {"program.map": 3, "keys.map": 5}
     with pytest.raises(HaproxyError, match=r"no program\.map"):
-        parse_map_id("# id (file) description")
+        parse_maps("# id (file) description\n5 (/etc/x/keys.map) pattern")
 
 
 def test_a_map_becomes_keys_and_values():

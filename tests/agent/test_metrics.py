@@ -47,3 +47,8 @@ def test_the_hold_request_and_what_was_routed_anew_are_not_counted():
     assert _value(text, 'costwain_gateway_requests_total{variant="full"}') == 11
     assert _value(text, 'costwain_gateway_responses_total{variant="full",code="2xx"}') == 5
     assert _value(text, 'costwain_gateway_responses_total{variant="full",code="5xx"}') == 1
+
+
+def test_where_keys_are_asked_for_their_number_is_told():
+    assert _value(metrics_text(state(keys={"h1": "blue", "h2": "blue"})), "costwain_gateway_api_keys") == 2
+    assert "costwain_gateway_api_keys" not in metrics_text(state())

@@ -5,7 +5,8 @@ import json
 import pytest
 from tests.agent.builders import program
 
-from costwain.agent.program import Program, Variant, parse_program
+from costwain.agent.program import Program, Tenant, Variant, parse_program
+from costwain.domain.gateway import Tenant as WrittenTenant
 from costwain.render import gateway
 from costwain.render.gateway import GatewaySpec
 
@@ -22,6 +23,14 @@ def test_what_is_rendered_is_read():
     assert parse_program(text) == Program("org/model-7b", variants, 2000)
 
 
+def test_tenants_that_are_rendered_are_read():
+    limits = {"requests_per_second": 5, "max_concurrent_requests": 3, "min_variant": "full"}
+    tenants = (WrittenTenant(name="blue", **limits), WrittenTenant(name="red", requests_per_minute=60))
+    spec = GatewaySpec("chat", "ns", "uid", "m", ("full",), 2, 2000, 600.0, 1 << 20, "h", "o", tenants=tenants)
+    read = parse_program(gateway.program(spec, {"full": 100}, {})).tenants
+    assert read == (Tenant("blue", **limits), Tenant("red", requests_per_minute=60))
+
+
 REFUSED = {  # story: (text, words of the refusal)
     "no JSON": ("{", "not JSON"),
     "a field is missing": (json.dumps({"servedModelName": "m"}), "KeyError: 'variants'"),
@@ -32,6 +41,11 @@ REFUSED = {  # story: (text, words of the refusal)
         _document(variants=[{"name": "full", "sharePercent": 1, "slots": {"spot": 0}}]),
         "variants[full].slots: at least 1 a pod"),
     "no variant": (_document(variants=[]), "variants: at least one, found none"),
+    "a limit that lets nobody in": (
+        _document(tenants=[{"name": "blue", "requestsPerSecond": 0}]),
+        "tenants[blue].requestsPerSecond: a whole number above 0, found 0"),
+    "a tenant that would break a command": (
+        _document(tenants=[{"name": "blue red"}]), "tenants: letters, digits and ._- only, found ['blue red']"),
     "a name that would break a command": (
         _document(servedModelName="m; shutdown"), "servedModelName: letters, digits and ._:/@+- only, found"),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,12 +28,12 @@ class Outcome:
 class Client:
     """Sends requests to one gateway; usable as an async context manager."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, trusted: ssl.SSLContext | None = None) -> None:
+        self._url, self._trusted = url, trusted
 
     async def __aenter__(self) -> "Client":
         timeout = aiohttp.ClientTimeout(total=_WHOLE_S)
-        connector = aiohttp.TCPConnector(limit=0)
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._trusted or True)
         self._session = aiohttp.ClientSession(self._url, timeout=timeout, connector=connector)
         return self
 
@@ -46,8 +47,13 @@ class Client:
         body = {"model": "chat-model", "messages": [{"role": "user", "content": say}], **how}
         return await self._send("POST", path, headers, json=body)
 
-    async def get(self, path: str) -> Outcome:
-        return await self._send("GET", path, None)
+    async def get(self, path: str, headers: dict[str, str] | None = None) -> Outcome:
+        return await self._send("GET", path, headers)
+
+    async def get_from(self, url: str) -> Outcome:
+        """A GET past the gateway."""
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return _outcome(response, await response.text())
 
     async def post(self, path: str, data: Any, headers: dict[str, str] | None = None) -> Outcome:
         return await self._send("POST", path, headers, data=data)

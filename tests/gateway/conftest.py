@@ -15,6 +15,8 @@ from tests.gateway.client import Client
 from tests.gateway.world import World
 from tests.support import eventually_async
 
+from costwain.agent.certificate import Renewal
+
 Start = Callable[..., Any]
 
 
@@ -43,7 +45,7 @@ def gateway(folder: Path, haproxy_binary: Path) -> Start:
         try:
             world.start_haproxy(haproxy_binary)
             world.set_program(**{world.ladder[0]: 100})
-            async with running(world), Client(world.url) as client:
+            async with running(world), Client(world.url, world.trusted()) as client:
                 await eventually_async(lambda: _serves(client), 10, "the gateway serves")
                 yield world, client
         finally:
@@ -56,13 +58,16 @@ def gateway(folder: Path, haproxy_binary: Path) -> Start:
 async def running(world: World) -> AsyncIterator[None]:
     """The agent's loop in this event loop."""
     world.running_agent = world.agent()
-    task = asyncio.create_task(world.running_agent.run())
+    loops = [world.running_agent.run(), *([Renewal(world.folder / "tls", world.runtime).run()] if world.tls else [])]
+    tasks = [asyncio.create_task(loop) for loop in loops]
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def _serves(client: Client) -> bool:

@@ -1,7 +1,8 @@
 """A pod for the gateway's tests: `python stub_pod.py ADDRESS`.
 
 The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}. Every answer names
-the pod. GET /stats tells how many requests came, and how many ran at once at most.
+the pod. GET /stats tells how many requests came, how many ran at once at most, which paths were
+asked for, and the last one's headers and body. A request may bring its own answer along: {"answer": {...}}.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 ADDRESS = sys.argv[1]
-STATS = {"seen": 0, "active": 0, "most": 0}
+STATS = {"seen": 0, "active": 0, "most": 0, "headers": [], "paths": [], "body": ""}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -23,17 +24,31 @@ async def stats(_: web.Request) -> web.Response:
 async def answer(request: web.Request) -> web.StreamResponse:
     STATS["seen"] += 1
     STATS["active"] += 1
+    STATS["paths"] = sorted({*STATS["paths"], request.path})
+    STATS["headers"] = [name.lower() for name in request.headers]
     STATS["most"] = max(STATS["most"], STATS["active"])
     try:
-        body = await request.json()
+        body = await fields(request)
+        STATS["body"] = await request.text()
         return await (stream if body.get("stream") else whole)(request, body)
     finally:
         STATS["active"] -= 1
 
 
+async def fields(request: web.Request) -> dict[str, int]:
+    """The body's fields; what is no JSON object is refused."""
+    try:
+        body = json.loads(await request.read())
+    except (ValueError, RecursionError, web.RequestPayloadError):  # the last: not what content-encoding says
+        body = None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="a JSON object is wanted")
+    return body
+
+
 async def whole(_: web.Request, body: dict[str, float]) -> web.StreamResponse:
     await asyncio.sleep(body.get("wait_ms", 20) / 1000)
-    return web.json_response({"pod": ADDRESS})
+    return web.json_response(body.get("answer", {"pod": ADDRESS}))
 
 
 async def stream(request: web.Request, body: dict[str, int]) -> web.StreamResponse:

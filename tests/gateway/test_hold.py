@@ -1,14 +1,17 @@
 """Requests that come while there is no pod, or none that is free: held, counted exactly, bounded, never lost."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from tests.gateway.client import by_status, gather, lost
 from tests.support import eventually_async
 
 from costwain.agent.metrics import queue_depth
+from costwain.domain import names
 
 pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
+_KEEP_ALIVE = "02"  # the kind of timer in /proc/net/tcp
 
 
 async def _queued(world, count, variant="full"):
@@ -89,3 +92,22 @@ async def test_bodies_larger_than_the_buffer_are_held_too(gateway):
         await _queued(world, 5)
         await world.add_pods("full")
         assert lost(await gather(tasks)) == []
+
+
+def _timers(address):
+    """The kinds of timer that the system runs for the gateway's open connections, from its table."""
+    own = "".join(f"{int(byte):02X}" for byte in reversed(address.split(".")))
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[5][:2] for row in rows if row[1] == f"{own}:{names.GATEWAY_PORT:04X}" and row[3] == "01"}
+
+
+async def test_a_held_connection_is_kept_alive_on_its_way(gateway):
+    async with gateway() as (world, client):
+        held = asyncio.create_task(client.ask())
+
+        async def probed():
+            return _timers(world.bind) == {_KEEP_ALIVE}
+
+        await eventually_async(probed, 5, "the system's keep-alive timer runs")
+        await world.add_pods("full")
+        assert (await held).status == 200

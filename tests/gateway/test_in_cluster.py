@@ -3,8 +3,12 @@
 import asyncio
 import secrets
 import shutil
+import ssl
 import sys
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -13,8 +17,10 @@ from tests.gateway.client import Client, gather, lost
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
-from costwain.adapters.resources import DEPLOYMENTS, NAMESPACES, PODS
+from costwain.adapters.resources import DEPLOYMENTS, NAMESPACES, PODS, SERVICES
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
+from costwain.local import pki
 from costwain.local.node import ImageCommand, NodeManager, NodeSpec, Timing
 from costwain.local.node.specs import default_images
 from costwain.render.gateway import GatewaySpec, gateway_manifests, program
@@ -57,7 +63,7 @@ async def node(kube, namespace):
         shutil.rmtree(root, ignore_errors=True)
 
 
-async def _apply_gateway(kube, namespace):
+async def _apply_gateway(kube, namespace, **differs):
     spec = GatewaySpec(
         fleet="chat",
         namespace=namespace,
@@ -72,6 +78,7 @@ async def _apply_gateway(kube, namespace):
         operator_image="costwain/operator:test",
         grace_s=60,
     )
+    spec = replace(spec, **differs)
     for manifest in gateway_manifests(spec, program(spec, {"full": 100}, {"full": {"spot": 8}})):
         del manifest["metadata"]["ownerReferences"]  # there is no ModelDeployment: it would be garbage
         await kube.apply(manifest)
@@ -150,3 +157,68 @@ async def test_two_gateways_hold_share_drain_and_leave_without_a_loss(kube, name
 
         await eventually_async(drained, 40, "every gateway has let go of the pod")
         assert lost(await gather(at_first.ask(f"q {i}") for i in range(20))) == []
+
+
+async def test_the_certificate_of_a_secret_is_awaited_and_renewed_under_way(kube, namespace, node, tmp_path):
+    await _apply_gateway(kube, namespace, replicas=1, tls_secret="chat-tls")
+    pki.write_all(tmp_path, datetime.now(UTC))
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    trusted.check_hostname = False
+
+    async def write(name):
+        pki.issue(tmp_path, name, pki.Authority.load(tmp_path), pki.Subject("chat", serves=["chat"]), datetime.now(UTC))
+        pair = {f"tls.{kind}": (tmp_path / f"{name}.{kind}").read_text() for kind in ("crt", "key")}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "chat-tls", "namespace": namespace}}
+        await kube.apply(secret | {"type": "kubernetes.io/tls", "stringData": pair})
+
+    async def serial(address):
+        _, writer = await asyncio.open_connection(address, names.GATEWAY_PORT, ssl=trusted)
+        found = writer.get_extra_info("peercert")["serialNumber"]
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+        return found
+
+    await write("first")
+    ((_, address),) = gateways = await _ready_gateways(kube, namespace, 1)
+    first = await serial(address)
+    await write("second")
+
+    async def renewed():
+        return await serial(address) != first
+
+    await eventually_async(renewed, 30, "the renewed certificate")
+    assert await _ready_gateways(kube, namespace, 1) == gateways  # the same pod
+    service = await kube.get(SERVICES, "chat", namespace)
+    assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("https", 443)]
+
+
+async def test_keys_of_a_secret_open_the_gateway_and_rotate_under_way(kube, namespace, node):
+    tenants = (Tenant(name="blue", max_concurrent_requests=100),)
+    await _apply_gateway(kube, namespace, api_keys_secret="chat-keys", tenants=tenants)
+    gateways = await _ready_gateways(kube, namespace, 2)
+    old, new = "sk-old-0123456789", "sk-new-0123456789"
+
+    async def write(*keys):
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "chat-keys", "namespace": namespace}}
+        await kube.apply(secret | {"stringData": {"blue": "\n".join(keys)}})
+
+    async def statuses(key):
+        found = []
+        for _, address in gateways:
+            async with Client(f"http://{address}:8080") as client:
+                found.append((await client.get("/v1/models", {"authorization": f"Bearer {key}"})).status)
+        return found
+
+    async def answers(key, status):
+        return await statuses(key) == [status, status]
+
+    assert await statuses(old) == [401, 401]  # no Secret: nobody gets in
+    await write(old)
+    await eventually_async(lambda: answers(old, 200), 30, "the key opens both gateways")
+    await write(old, new)
+    await eventually_async(lambda: answers(new, 200), 30, "the new key does too")
+    assert await statuses(old) == [200, 200]
+    await write(new)
+    await eventually_async(lambda: answers(old, 401), 30, "the old key does no more")
+    assert await _ready_gateways(kube, namespace, 2) == gateways  # the same pods

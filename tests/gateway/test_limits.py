@@ -120,9 +120,9 @@ async def test_before_the_program_is_known_a_request_waits_and_health_says_no(fo
             task = asyncio.create_task(client.get("/v1/models"))
             assert (await client.get("/health")).status == 503
             assert not task.done()
-            state = await world.state()
-            await world.runtime.command(f"set map #{state.map_id} model chat-model")
-            await world.runtime.command(f"set map #{state.map_id} state serving")
+            program = (await world.state()).maps["program.map"].number
+            await world.runtime.command(f"set map #{program} model chat-model")
+            await world.runtime.command(f"set map #{program} state serving")
             assert (await task).status == 200
     finally:
         world.end()

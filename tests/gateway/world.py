@@ -3,89 +3,33 @@
 import asyncio
 import itertools
 import os
+import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, pod_object
 from tests.support import eventually, eventually_async
 
-from costwain.adapters.resources import CONFIG_MAPS, PODS, Resource
+from costwain.adapters.resources import CONFIG_MAPS, PODS
 from costwain.agent.agent import Agent
 from costwain.agent.haproxy import Runtime, State
-from costwain.agent.marks import Mark
+from costwain.agent.keys import KeyFolder
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
+from costwain.local import pki
+from costwain.local.node.folder import write_all
+from costwain.local.node.payloads import File
 from costwain.render.gateway import GatewaySpec, haproxy_files, program
+from costwain.render.haproxy import Limits
 
-Object = dict[str, Any]
-FLEET, POOL, OWN_NAME = "chat", "spot", "chat-gateway-0"
+OWN_NAME = "chat-gateway-0"
 _STUB = Path(__file__).with_name("stub_pod.py")
 _worlds = itertools.count(1)
-
-
-class FakeCluster:
-    """Pods and ConfigMaps in memory, listed and watched like an API server's; `away` makes every call fail."""
-
-    def __init__(self) -> None:
-        self.objects: dict[Resource, dict[str, Object]] = {PODS: {}, CONFIG_MAPS: {}}
-        self.away = False
-        self._watchers: list[tuple[Resource, asyncio.Queue[tuple[str, Object]]]] = []
-
-    async def list(self, resource: Resource) -> tuple[list[Object], str]:
-        self._refuse_while_away()
-        return list(self.objects[resource].values()), "1"
-
-    async def watch(self, resource: Resource, version: str) -> AsyncIterator[tuple[str, Object]]:
-        self._refuse_while_away()
-        queue: asyncio.Queue[tuple[str, Object]] = asyncio.Queue()
-        self._watchers.append((resource, queue))
-        while True:
-            yield await queue.get()
-
-    async def mark(self, mark: Mark) -> None:
-        self._refuse_while_away()
-        pod = self.objects[PODS][mark.pod]
-        for kind in ("labels", "annotations"):
-            have = pod["metadata"].setdefault(kind, {})
-            for key, value in (mark.metadata or {}).get(kind, {}).items():
-                if value is None:
-                    have.pop(key, None)
-                else:
-                    have[key] = value
-        if mark.condition is not None:
-            set_condition(pod, names.IN_GATEWAY, mark.condition)
-        self.put(PODS, pod)
-
-    def put(self, resource: Resource, item: Object) -> None:
-        self.objects[resource][item["metadata"]["name"]] = item
-        self._tell(resource, "MODIFIED", item)
-
-    def remove(self, resource: Resource, name: str) -> None:
-        self._tell(resource, "DELETED", self.objects[resource].pop(name))
-
-    def _tell(self, resource: Resource, kind: str, item: Object) -> None:
-        for of, queue in self._watchers:
-            if of == resource and not self.away:
-                queue.put_nowait((kind, item))
-
-    def _refuse_while_away(self) -> None:
-        if self.away:
-            raise ConnectionRefusedError("the API server is away")
-
-
-def set_condition(pod: Object, kind: str, value: bool) -> None:
-    conditions = pod["status"].setdefault("conditions", [])
-    conditions[:] = [item for item in conditions if item["type"] != kind]
-    conditions.append({"type": kind, "status": str(value)})
-
-
-def pod_object(name: str, variant: str, address: str, ready: bool = True) -> Object:
-    labels = {names.FLEET: FLEET, names.ROLE: names.ROLE_MODEL, names.VARIANT: variant, names.POOL: POOL}
-    pod: Object = {"metadata": {"name": name, "labels": labels}, "status": {"phase": "Running", "podIP": address}}
-    set_condition(pod, "ContainersReady", ready)
-    return pod
 
 
 @dataclass
@@ -111,6 +55,10 @@ class World:
     max_queued: int = 2000
     queue_timeout_s: float = 60
     disclose: bool = True
+    keys: Mapping[str, str] | None = None  # tenant -> its file; without it everybody gets in
+    tenants: tuple[Tenant, ...] = ()
+    tls: bool = False  # with the pair in `folder`/tls
+    answer_timeout_s: float = 600
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=lambda: next(_worlds))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -124,7 +72,7 @@ class World:
 
     @property
     def url(self) -> str:
-        return f"http://{self.bind}:{names.GATEWAY_PORT}"
+        return f"{self.spec().scheme}://{self.bind}:{names.GATEWAY_PORT}"
 
     def spec(self) -> GatewaySpec:
         return GatewaySpec(
@@ -140,24 +88,44 @@ class World:
             haproxy_image="haproxy",
             operator_image="costwain/operator",
             disclose_variant=self.disclose,
+            api_keys_secret=None if self.keys is None else "chat-keys",
+            tenants=self.tenants,
+            tls_secret="chat-tls" if self.tls else None,
         )
 
-    def start_haproxy(self, binary: Path) -> None:
-        """Starts HAProxy and waits until it answers on its admin socket."""
-        for name, text in haproxy_files(self.ladder, self.spec().limits).items():
+    @property
+    def limits(self) -> Limits:
+        return replace(self.spec().limits, answer_timeout_s=self.answer_timeout_s)
+
+    def start_haproxy(self, binary: Path, extra: str = "") -> None:
+        """Starts HAProxy and waits until it answers on its admin socket; `extra` is configuration beside ours."""
+        if self.keys is not None:
+            self.set_keys(**self.keys)
+        for name, text in haproxy_files(self.ladder, self.limits).items():
             (self.folder / name).write_text(text, newline="")
+        if self.tls and not (self.folder / "tls").exists():
+            self.set_certificate()
+        (self.folder / "extra.cfg").write_text(extra)
         environment = {
             "CFG": str(self.folder),
             "RUN": str(self.folder),
             "BIND": self.bind,
+            "TLS": str(self.folder / "tls"),
             "LD_LIBRARY_PATH": str(binary.parent / "lib"),
         }
         with open(self.folder / "haproxy.log", "ab") as log:
             self._haproxy = subprocess.Popen(
-                [binary, "-db", "-f", str(self.folder / "haproxy.cfg")], env=environment, stderr=log, stdout=log
+                [binary, "-db", "-f", str(self.folder / "haproxy.cfg"), "-f", str(self.folder / "extra.cfg")],
+                env=environment,
+                stderr=log,
+                stdout=log,
             )
         self.processes.append(self._haproxy)
         eventually((self.folder / "admin.sock").exists, 10, "HAProxy's admin socket")
+
+    @property
+    def haproxy_runs(self) -> bool:
+        return self._haproxy is not None and self._haproxy.poll() is None
 
     def kill_haproxy(self) -> None:
         assert self._haproxy is not None
@@ -166,7 +134,12 @@ class World:
         (self.folder / "admin.sock").unlink()
 
     def agent(self, name: str = OWN_NAME) -> Agent:
-        return Agent(self.cluster, self.runtime, FLEET, name)
+        keys = None if self.keys is None else KeyFolder(self.folder / "keys")
+        return Agent(self.cluster, self.runtime, FLEET, name, keys)
+
+    def set_keys(self, **texts: str) -> None:
+        """Changes the mounted Secret, all at once as a kubelet does."""
+        write_all(self.folder / "keys", {tenant: File(text.encode(), 0o440) for tenant, text in texts.items()})
 
     @property
     def runtime(self) -> Runtime:
@@ -183,20 +156,34 @@ class World:
 
     def start_pod(self, variant: str, name: str | None = None, address: str | None = None) -> StubPod:
         """Starts a stub that is in no list yet; call `announce` once it listens."""
-        address = address or self._address(next(self._addresses))
+        address = address or self.new_address()
         process = subprocess.Popen([sys.executable, str(_STUB), address])
         self.processes.append(process)
         return StubPod(name or f"{FLEET}-{variant}-{address.rpartition('.')[2]}", address, process)
 
     async def add_pods(self, variant: str, count: int = 1) -> list[StubPod]:
         """Starts pods and waits until the gateway sends them requests."""
-        pods = [self.start_pod(variant) for _ in range(count)]
+        return await self.join([self.start_pod(variant) for _ in range(count)], variant)
+
+    async def join(self, pods: Sequence[StubPod], variant: str) -> list[StubPod]:
+        """Waits until pods listen, announces them and waits until the gateway sends them requests."""
         for pod in pods:
             await until_listening(pod)
             self.announce(pod, variant)
         for pod in pods:
             await eventually_async(lambda pod=pod: self.in_gateway(pod), 10, f"{pod.name} in the gateway")
-        return pods
+        return list(pods)
+
+    def start_vllm_stub(self, variant: str) -> StubPod:
+        """Starts a pod that answers as vLLM does, twenty times as fast."""
+        address = self.new_address()
+        command = [sys.executable, "-m", "costwain.stub", "Qwen/Qwen3-0.6B", "--host", address]
+        command += ["--port", str(names.MODEL_PORT), "--served-model-name", "chat-model"]
+        settings = {"COSTWAIN_CLOCK": f"20@{time.time()}", "COSTWAIN_STUB_ACCELERATOR": "l4"}
+        environment = {**os.environ, **settings, "COSTWAIN_STUB_STARTUP_SECONDS": "0"}
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        return StubPod(f"{FLEET}-{variant}-{address.rpartition('.')[2]}", address, process)
 
     def announce(self, pod: StubPod, variant: str) -> None:
         self.cluster.put(PODS, pod_object(pod.name, variant, pod.address))
@@ -227,6 +214,25 @@ class World:
             process.kill()
         for process in self.processes:
             process.wait(timeout=10)
+
+    def set_certificate(self, pair: str = "first") -> None:
+        """Mounts the pair of this name, made on first use, all at once as a kubelet does."""
+        made = self.folder / "pki"
+        now = datetime.now(UTC)
+        if not made.exists():
+            pki.write_all(made, now)
+        if not (made / f"{pair}.crt").exists():
+            pki.issue(made, pair, pki.Authority.load(made), pki.Subject("chat", serves=[self.bind]), now)
+        files = {f"tls.{kind}": File((made / f"{pair}.{kind}").read_bytes(), 0o440) for kind in ("crt", "key")}
+        write_all(self.folder / "tls", files)
+
+    def trusted(self) -> ssl.SSLContext | None:
+        """What a client needs to trust the gateway; None where it speaks plain HTTP."""
+        return ssl.create_default_context(cafile=str(self.folder / "pki" / "ca.crt")) if self.tls else None
+
+    def new_address(self) -> str:
+        """A loopback address that nobody has yet."""
+        return self._address(next(self._addresses))
 
     def _address(self, last: int) -> str:
         return f"127.{100 + os.getpid() % 100}.{self.number}.{last}"

@@ -96,6 +96,19 @@ def test_the_variant_that_answered_is_known_even_of_a_stream_that_was_cut() -> N
         assert (record.variant, record.status) == ("big", 200)
 
 
+@pytest.mark.parametrize(("key", "sent"), [(None, None), ("sk-blue-0123456789", "Bearer sk-blue-0123456789")])
+def test_a_key_is_sent_and_shown_nowhere(key: str | None, sent: str | None) -> None:
+    seen: list[str | None] = []
+
+    async def keyed(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("authorization"))
+        return await plain(request)
+
+    assert replay(keyed, api_key=key).summary().lost == 0
+    assert seen == [sent]
+    assert "sk-blue" not in repr(Target("http://x", "chat", api_key=key))
+
+
 def test_retry_after_is_obeyed_only_when_asked_to() -> None:
     asked = 0
 

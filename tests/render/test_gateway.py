@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
 from costwain.render.gateway import GatewaySpec, gateway_manifests, haproxy_files, program
 from costwain.render.haproxy import Limits
 
@@ -22,6 +23,8 @@ SPEC = GatewaySpec(
     haproxy_image="haproxy:3.2",
     operator_image="costwain/operator:0.1.0",
 )
+
+KEYED = replace(SPEC, api_keys_secret="chat-keys", tenants=(Tenant(name="blue", requests_per_second=5),))
 
 
 def _manifests(spec=SPEC, shares=None):
@@ -41,8 +44,11 @@ def test_manifests_match_golden(kind, golden):
     golden(f"gateway-{kind.lower()}", _manifests()[kind])
 
 
-def test_haproxy_configuration_matches_golden(golden):
-    golden("gateway-haproxy", haproxy_files(SPEC.ladder, SPEC.limits)["haproxy.cfg"].splitlines())
+@pytest.mark.parametrize(
+    ("name", "spec"), [("gateway-haproxy", SPEC), ("gateway-haproxy-keys-tls", replace(KEYED, tls_secret="chat-tls"))]
+)
+def test_haproxy_configuration_matches_golden(golden, name, spec):
+    golden(name, haproxy_files(spec.ladder, spec.limits)["haproxy.cfg"].splitlines())
 
 
 def test_a_new_program_rolls_no_pod_and_changes_one_key():
@@ -57,6 +63,9 @@ ROLLS = {  # story: (what differs, whether HAProxy has to start anew)
     "a longer queue timeout": ({"queue_timeout_s": 900}, True),
     "a larger body": ({"max_request_bytes": 1 << 23}, True),
     "a variant that is not disclosed": ({"disclose_variant": False}, True),
+    "keys that are asked for": ({"api_keys_secret": "chat-keys"}, True),
+    "a tenant more": ({"tenants": (Tenant(name="blue", requests_per_second=5),)}, False),
+    "a certificate": ({"tls_secret": "chat-tls"}, True),
     "another model name": ({"served_model_name": "other"}, False),
     "a replica more": ({"replicas": 3}, False),
 }
@@ -68,7 +77,8 @@ def test_what_rolls_the_pods(differs, rolls):
 
 
 def test_no_placeholder_is_left_in_a_file():
-    for name, text in haproxy_files(("a", "b", "c"), Limits(0.5, 1024, disclose_variant=False)).items():
+    limits = Limits(0.5, 1024, disclose_variant=False, api_keys=True, tls=True)
+    for name, text in haproxy_files(("a", "b", "c"), limits).items():
         assert not re.search("@[A-Z_]+@", text), name
 
 
@@ -98,6 +108,28 @@ def test_haproxy_has_no_token_and_the_agent_has():
     mounts = {name: [mount["name"] for mount in item["volumeMounts"]] for name, item in containers.items()}
     assert mounts == {"haproxy": ["config", "run"], "agent": ["run", "account"]}
     assert _pod()["spec"]["automountServiceAccountToken"] is False
+
+
+def test_the_secret_of_keys_is_mounted_for_the_agent_alone_and_nobody_gets_a_right_to_read_it():
+    containers = _containers(KEYED)
+    mounts = {name: [mount["name"] for mount in item["volumeMounts"]] for name, item in containers.items()}
+    assert mounts == {"haproxy": ["config", "run"], "agent": ["run", "account", "keys"]}
+    (volume,) = (volume for volume in _pod(KEYED)["spec"]["volumes"] if volume["name"] == "keys")
+    assert volume["secret"] == {"secretName": "chat-keys", "optional": True, "defaultMode": 0o440}
+    assert _manifests(KEYED)["Role"] == _manifests()["Role"]
+
+
+def test_with_a_certificate_the_one_port_speaks_https_to_probes_and_service_too():
+    spec = replace(SPEC, tls_secret="chat-tls")
+    haproxy, agent = _containers(spec)["haproxy"], _containers(spec)["agent"]
+    assert haproxy["ports"][0] == {"name": "https", "containerPort": 8080, "protocol": "TCP"}
+    assert haproxy["readinessProbe"]["httpGet"] == {"path": "/health", "port": 8080, "scheme": "HTTPS"}
+    (port,) = _manifests(spec)["Service"]["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("https", 443, "https")
+    for container in (haproxy, agent):
+        assert {"name": "tls", "mountPath": "/etc/costwain/tls", "readOnly": True} in container["volumeMounts"]
+    assert {"name": "tls", "secret": {"secretName": "chat-tls", "defaultMode": 0o440}} in _pod(spec)["spec"]["volumes"]
+    assert _manifests(spec)["Role"] == _manifests()["Role"]
 
 
 def test_every_container_obeys_the_restricted_pod_security_standard():

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from costwain.domain.api import SecretRef
+from costwain.domain.gateway import GatewayTls
 from costwain.domain.ledger import Line, SpendLedgerSpec
 from costwain.domain.memory import Memory
 from costwain.domain.plan import FleetPlan, Money, Why
@@ -160,3 +162,10 @@ def test_prices_say_where_they_are_from_and_how_old_they_are() -> None:
 def test_without_readings_the_queue_is_absent_not_zero() -> None:
     blind = replace(fleet(READY), load=None)
     assert status(blind, plan(), SEEN)["queue"] == {}
+
+
+def test_the_url_says_what_the_gateway_speaks() -> None:
+    gateway = SPEC.gateway.model_copy(update={"tls": GatewayTls(secret_ref=SecretRef(name="chat-tls"))})
+    secured = replace(fleet(), spec=SPEC.model_copy(update={"gateway": gateway}))
+    urls = [status(given, plan(), SEEN)["url"] for given in (fleet(), secured)]
+    assert urls == ["http://chat.default.svc", "https://chat.default.svc"]

@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import re
 import time
 
 from costwain.adapters.resources import CONFIG_MAPS, PODS
 from costwain.agent.cluster import UNREACHABLE, Cluster, Follower, program_source
 from costwain.agent.haproxy import HaproxyError, Runtime, State
+from costwain.agent.keys import KeyFolder
 from costwain.agent.marks import Mark, marks
 from costwain.agent.pods import Gateway, Pod, gateway_of, live_gateways, pod_of
 from costwain.agent.program import Program, parse_program
@@ -19,14 +21,17 @@ _FRESH_S = 5.0  # without a whole turn for so long the gateway is not ready
 _SETTLE_S = 3.0  # new requests come in until everybody has heard that this pod leaves
 _POLL_S = 0.1
 _GOOD_ANSWERS = ("", "New server registered.", "Server deleted.")
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _log = logging.getLogger(__name__)
 
 
 class Agent:
     """Keeps one HAProxy in line with one fleet."""
 
-    def __init__(self, cluster: Cluster, runtime: Runtime, fleet: str, own_name: str) -> None:
-        self._cluster, self._runtime, self._own_name = cluster, runtime, own_name
+    def __init__(
+        self, cluster: Cluster, runtime: Runtime, fleet: str, own_name: str, keys: KeyFolder | None = None
+    ) -> None:
+        self._cluster, self._runtime, self._own_name, self._keys = cluster, runtime, own_name, keys
         self._config_name = f"{fleet}-gateway"
         self._changed = asyncio.Event()
         self._pods = Follower(cluster, PODS, self._changed.set)
@@ -96,12 +101,13 @@ class Agent:
     async def _turn(self) -> float:
         """One comparison and its commands; returns after how many seconds the next is due."""
         program = self._current_program()
-        if program is None or not self._pods.synced:
+        keys = self._keys.current() if self._keys else {}
+        if program is None or not self._pods.synced or keys is None:
             return TURN_S
         pods, live = self._known_pods(), self._live()
         replica = Replica(live.index(self._own_name), len(live), self._leaving())
         state = await self._runtime.state()
-        lines = commands(program, pods, state, replica)
+        lines = commands(program, pods, state, replica, keys)
         for line in lines:
             await self._tell(line)
         if lines:
@@ -115,10 +121,11 @@ class Agent:
 
     async def _tell(self, line: str) -> None:
         answer = await self._runtime.command(line)
+        said = _HASH.sub("(a key)", line)
         if answer in _GOOD_ANSWERS:
-            _log.info("%s", line)
+            _log.info("%s", said)
         elif not line.startswith("del server"):  # refused while a last connection closes: the next turn asks again
-            _log.warning("%s: HAProxy says: %s", line, answer)
+            _log.warning("%s: HAProxy says: %s", said, answer)
 
     async def _mark_loop(self) -> None:
         while True:

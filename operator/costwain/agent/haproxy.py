@@ -39,13 +39,25 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class LiveMap:
+    """A map file as HAProxy has it now."""
+
+    number: int
+    entries: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class State:
-    """All that HAProxy says of itself: (backend, server) -> counters, and the program map's entries."""
+    """All that HAProxy says of itself: (backend, server) -> counters, and its maps by file name."""
 
     backends: Mapping[str, Counters]
     servers: Mapping[tuple[str, str], Counters]
-    program: Mapping[str, str]
-    map_id: int
+    maps: Mapping[str, LiveMap]
+
+    @property
+    def program(self) -> Mapping[str, str]:
+        """The program map's entries."""
+        return self.maps[PROGRAM_MAP].entries
 
     def pods(self, of: str) -> dict[str, Counters]:
         """The servers of a backend that are pods, by name."""
@@ -78,13 +90,16 @@ def parse_stats(text: str) -> tuple[dict[str, Counters], dict[tuple[str, str], C
     return backends, servers
 
 
-def parse_map_id(text: str) -> int:
-    """The number of the program map in `show map`; raises HaproxyError where it is missing."""
+def parse_maps(text: str) -> dict[str, int]:
+    """File name -> number of each map in `show map`; raises HaproxyError where the program's is missing."""
+    found = {}
     for line in text.splitlines():
         number, _, rest = line.partition(" ")
-        if number.isdigit() and rest.partition(")")[0].endswith("/" + PROGRAM_MAP):
-            return int(number)
-    raise HaproxyError(f"show map: no {PROGRAM_MAP} among {text[:200]!r}")
+        if number.isdigit():
+            found[rest.partition(")")[0].rpartition("/")[2]] = int(number)
+    if PROGRAM_MAP not in found:
+        raise HaproxyError(f"show map: no {PROGRAM_MAP} among {text[:200]!r}")
+    return found
 
 
 def parse_map(text: str) -> dict[str, str]:
@@ -134,8 +149,11 @@ class Runtime:
         return answer.decode().strip()
 
     async def state(self) -> State:
-        """Everything at once; three commands, a millisecond apart."""
-        map_id = parse_map_id(await self.command("show map"))
-        program = parse_map(await self.command(f"show map #{map_id}"))
+        """Everything at once; a few commands, a millisecond apart."""
+        numbers = parse_maps(await self.command("show map"))
+        maps = {
+            name: LiveMap(number, parse_map(await self.command(f"show map #{number}")))
+            for name, number in numbers.items()
+        }
         backends, servers = parse_stats(await self.command("show stat"))
-        return State(backends, servers, program, map_id)
+        return State(backends, servers, maps)

@@ -10,8 +10,10 @@ from aiohttp import web
 
 from costwain.adapters.kube import Kube
 from costwain.agent.agent import Agent
+from costwain.agent.certificate import Renewal
 from costwain.agent.cluster import KubeCluster
 from costwain.agent.haproxy import Runtime
+from costwain.agent.keys import KeyFolder
 from costwain.agent.server import application
 from costwain.domain import names
 
@@ -29,6 +31,8 @@ class Settings:
     run: Path
     bind: str
     shutdown_s: float  # wall seconds from SIGTERM until requests are cut
+    keys: Path | None = None  # folder of the API keys; without it everybody gets in
+    certificate: Path | None = None  # folder of the gateway's certificate; without it there is none
 
 
 async def run(settings: Settings) -> None:
@@ -36,18 +40,21 @@ async def run(settings: Settings) -> None:
     runtime = Runtime(settings.run / ADMIN_SOCKET)
     async with await Kube.connect() as kube:
         cluster = KubeCluster(kube, settings.namespace, settings.fleet)
-        await serve(Agent(cluster, runtime, settings.fleet, settings.pod), settings)
+        keys = KeyFolder(settings.keys) if settings.keys else None
+        agent = Agent(cluster, runtime, settings.fleet, settings.pod, keys)
+        renewal = Renewal(settings.certificate, runtime) if settings.certificate else None
+        await serve(agent, settings, renewal)
 
 
-async def serve(agent: Agent, settings: Settings) -> None:
-    """Serves the agent's port and runs its loop until a signal ends both."""
+async def serve(agent: Agent, settings: Settings, renewal: Renewal | None = None) -> None:
+    """Serves the agent's port and runs its loops until a signal ends all."""
     asked_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_end.set)
     runner = web.AppRunner(application(agent, settings.shutdown_s), access_log=None)
     await runner.setup()
-    work = asyncio.create_task(agent.run())
+    work = asyncio.create_task(_work(agent, renewal))
     ending = asyncio.create_task(asked_to_end.wait())
     try:
         await web.TCPSite(runner, settings.bind, names.AGENT_PORT).start()
@@ -66,3 +73,10 @@ async def serve(agent: Agent, settings: Settings) -> None:
         await work
     except asyncio.CancelledError:
         _log.info("ended")
+
+
+async def _work(agent: Agent, renewal: Renewal | None) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(agent.run())
+        if renewal is not None:
+            tasks.create_task(renewal.run())

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from costwain.agent.haproxy import RESPONSE_CLASSES, Counters, State
-from costwain.render.haproxy import AGAIN, HOLD, SERVING, WAITING, backend
+from costwain.render.haproxy import AGAIN, HOLD, KEYS_MAP, SERVING, WAITING, backend
 
 _HELP = {  # name: (type, help)
     "costwain_gateway_up": ("gauge", "1 while HAProxy answers its agent."),
+    "costwain_gateway_api_keys": ("gauge", "API keys that are let in; without this metric everybody is."),
     "costwain_gateway_queue_depth": ("gauge", "Requests that wait for the variant now."),
     "costwain_gateway_in_flight": ("gauge", "Requests that pods of the variant and pool answer now."),
     "costwain_gateway_slots": ("gauge", "Requests that the pods that are up may answer at once."),
@@ -23,6 +24,8 @@ def metrics_text(state: State | None) -> str:
     samples: _Samples = {name: {} for name in _HELP}
     samples["costwain_gateway_up"][()] = int(state is not None)
     if state is not None:
+        if KEYS_MAP in state.maps:
+            samples["costwain_gateway_api_keys"][()] = len(state.maps[KEYS_MAP].entries)
         for variant in state.ladder:
             _add_variant(samples, state, variant)
     lines = []

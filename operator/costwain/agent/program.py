@@ -10,6 +10,8 @@ from costwain.render.haproxy import SHARE_UNIT
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9._:/@+-]+")  # it becomes one word of a command and a JSON string
 
+_WORD = re.compile(r"[A-Za-z0-9._-]+")
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -21,12 +23,24 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Tenant:
+    """One tenant's limits over all gateway replicas; None is no limit."""
+
+    name: str
+    requests_per_second: int | None = None
+    requests_per_minute: int | None = None
+    max_concurrent_requests: int | None = None
+    min_variant: str | None = None
+
+
+@dataclass(frozen=True)
 class Program:
     """One fleet's program; `variants` in ladder order, best first."""
 
     model: str
     variants: tuple[Variant, ...]
     max_queued: int
+    tenants: tuple[Tenant, ...] = ()
 
     def on_ladder(self, ladder: Sequence[str]) -> "Program":
         """The program as a HAProxy with this ladder can follow it, while a new ladder is rolled out.
@@ -61,6 +75,7 @@ def parse_program(text: str) -> Program:
             model=str(data["servedModelName"]),
             variants=tuple(_variant(item) for item in data["variants"]),
             max_queued=int(data["maxQueuedRequests"]),
+            tenants=tuple(_tenant(item) for item in data.get("tenants", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"program.json: {type(error).__name__}: {error}") from None
@@ -79,3 +94,22 @@ def _variant(item: Mapping[str, Any]) -> Variant:
     if any(count < 1 for count in slots.values()):
         raise ValueError(f"variants[{item['name']}].slots: at least 1 a pod, found {slots}")
     return Variant(str(item["name"]), share, slots)
+
+
+def _tenant(item: Mapping[str, Any]) -> Tenant:
+    def limit(key: str) -> int | None:
+        value = item.get(key)
+        if value is not None and not (isinstance(value, int) and value >= 1):
+            raise ValueError(f"tenants[{item['name']}].{key}: a whole number above 0, found {value!r}")
+        return value
+
+    words = [str(item[key]) for key in ("name", "minVariant") if key in item]
+    if not all(map(_WORD.fullmatch, words)):
+        raise ValueError(f"tenants: letters, digits and ._- only, found {words}")
+    return Tenant(
+        name=str(item["name"]),
+        requests_per_second=limit("requestsPerSecond"),
+        requests_per_minute=limit("requestsPerMinute"),
+        max_concurrent_requests=limit("maxConcurrentRequests"),
+        min_variant=item.get("minVariant"),
+    )

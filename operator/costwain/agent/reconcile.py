@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from costwain.agent.haproxy import Counters, State
 from costwain.agent.pods import Pod
 from costwain.agent.program import Program, Variant
-from costwain.render.haproxy import AGAIN, SERVING, WAITING, backend
+from costwain.agent.tenants import map_lines, tenant_lines
+from costwain.render.haproxy import AGAIN, PROGRAM_MAP, SERVING, WAITING, backend
 
 _CHECK = "check inter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down"
 _MAX_WEIGHT = 256
@@ -40,10 +41,13 @@ class _Wanted:
     servers: Mapping[str, tuple[str, int]]
 
 
-def commands(program: Program, pods: Sequence[Pod], state: State, replica: Replica) -> list[str]:
+def commands(
+    program: Program, pods: Sequence[Pod], state: State, replica: Replica, keys: Mapping[str, str] | None = None
+) -> list[str]:
     """The commands of one turn, in an order in which no request can be lost or go in a circle.
 
     Gates that must shut are shut before shares move, pods are there before shares point to them, and pods leave last.
+    Who is who and what each may (`keys`: hash -> tenant) is told before a HAProxy that has just started serves.
     """
     program = program.on_ladder(state.ladder)
     wanted = [_wanted(variant, pods, state, replica) for variant in program.variants]
@@ -51,6 +55,7 @@ def commands(program: Program, pods: Sequence[Pod], state: State, replica: Repli
     return [
         *shut,
         *(line for item in wanted for line in _joins(item, state)),
+        *tenant_lines(program.tenants, keys or {}, state, replica.part),
         *_program_lines(program, state, replica),
         *opened,
         *(line for item in wanted for line in _leaves(item, state)),
@@ -152,6 +157,4 @@ def _program_lines(program: Program, state: State, replica: Replica) -> list[str
         "shares": ",".join(map(str, program.cumulative_shares())),
         "state": "leaving" if replica.leaving else "serving",  # last: from here on requests are let in
     }
-    return [
-        f"set map #{state.map_id} {key} {value}" for key, value in entries.items() if state.program.get(key) != value
-    ]
+    return map_lines(state.maps[PROGRAM_MAP], entries)

@@ -25,8 +25,14 @@ from costwain.agent.main import Settings, run
     show_default=True,
     help="Wall seconds that running requests get when this pod ends.",
 )
-def agent(namespace: str, fleet: str, pod: str, run_folder: Path, **other: str | float) -> None:
+@click.option("--keys", envvar="COSTWAIN_KEYS", type=click.Path(path_type=Path), help="Folder of the API keys.")
+@click.option("--tls", envvar="COSTWAIN_TLS", type=click.Path(path_type=Path), help="Folder of the certificate.")
+def agent(
+    namespace: str, fleet: str, pod: str, run_folder: Path, keys: Path | None, tls: Path | None, **other: str | float
+) -> None:
     """Watch a fleet's pods and program the HAProxy beside this process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings = Settings(namespace, fleet, pod, run_folder, str(other["bind"]), float(other["shutdown_seconds"]))
+    settings = Settings(
+        namespace, fleet, pod, run_folder, str(other["bind"]), float(other["shutdown_seconds"]), keys, tls
+    )
     asyncio.run(run(settings))

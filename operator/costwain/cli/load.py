@@ -45,7 +45,10 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @_with_options
 def load(**options: Any) -> None:
-    """Send a trace's requests when they are due; exit code 1 if any had no complete answer."""
+    """Send a trace's requests when they are due; exit code 1 if any had no complete answer.
+
+    An API key is taken from COSTWAIN_API_KEY.
+    """
     if (options["slo_ttft_ms"] is None) != (options["slo_tpot_ms"] is None):
         raise click.UsageError("--slo-ttft-ms and --slo-tpot-ms go together")
     try:
@@ -65,7 +68,13 @@ def _load_of(options: dict[str, Any]) -> Load:
     try:
         pace = Pace(options["speed"] or Clock.from_env(os.environ).factor)
         target = Target(
-            options["url"], options["model"], options["api"], options["stream"], options["timeout"], options["retry"]
+            options["url"],
+            options["model"],
+            options["api"],
+            options["stream"],
+            options["timeout"],
+            options["retry"],
+            os.environ.get("COSTWAIN_API_KEY") or None,  # no option: arguments are visible to others
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -93,6 +93,9 @@ def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
         disclose_variant=gateway.disclose_variant,
         service_type=gateway.service.type,
         service_annotations=dict(gateway.service.annotations),
+        api_keys_secret=gateway.api_keys_secret_ref.name if gateway.api_keys_secret_ref else None,
+        tenants=tuple(gateway.tenants or ()),
+        tls_secret=gateway.tls.secret_ref.name if gateway.tls else None,
     )
 
 

@@ -6,17 +6,16 @@ from pydantic import Field, StringConstraints
 
 from costwain.domain.api import (
     Api,
-    Labels,
     Money,
     Name,
     Rule,
     Score,
-    SecretRef,
     ShortText,
     Timestamp,
     later,
     later_value,
 )
+from costwain.domain.gateway import Gateway
 from costwain.domain.variant import Variant
 
 Period = Literal["Hour", "Day", "Week", "Month"]
@@ -152,48 +151,6 @@ class Swap(Api):
     )
 
 
-class GatewayService(Api):
-    """The Service in front of the gateway."""
-
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = Field("ClusterIP", description="Service type.")
-    annotations: Labels = Field(default_factory=dict, description="Annotations, such as those of a load balancer.")
-
-
-class Tenant(Api):
-    """Limits of one tenant."""
-
-    name: Name = Field(description="Name of the tenant.")
-
-
-class HttpRoute(Api):
-    """A Gateway API route to the gateway."""
-
-    hostnames: Annotated[list[ShortText], Field(max_length=16)] = Field(description="Host names.")
-
-
-class Gateway(Api):
-    """The stable endpoint in front of the pods."""
-
-    mode: Literal["Managed", "None"] = Field("Managed", description="Managed: HAProxy by Costwain; None: your own.")
-    replicas: int = Field(1, ge=1, le=8, description="Gateway pods; the pods' slots are split between them.")
-    max_queued_requests: int = Field(2000, ge=1, le=100000, description="Requests held a variant; beyond it 503.")
-    queue_timeout_seconds: int = Field(600, ge=1, le=86400, description="Longest hold; beyond it 503.")
-    max_request_bytes: int = Field(4194304, ge=1024, le=1073741824, description="Largest request body; beyond it 413.")
-    affinity: Literal["Prefix", "None"] = Field("Prefix", description="Keep a conversation on its pod, or don't.")
-    api_keys_secret_ref: SecretRef | None = Field(None, description="Secret with the tenants' API keys.")
-    tenants: Annotated[list[Tenant], Field(max_length=256)] | None = Field(None, description="Limits by tenant.")
-    disclose_variant: bool = Field(True, description="Send x-costwain-variant with every answer.")
-    service: GatewayService = Field(default_factory=GatewayService, description="The Service.")
-    http_route: HttpRoute | None = Field(None, description="A Gateway API route.")
-    rules: ClassVar = (
-        later_value("mode", "None"),
-        later_value("affinity", "None"),
-        later("apiKeysSecretRef"),
-        later("tenants"),
-        later("httpRoute"),
-    )
-
-
 class Cache(Api):
     """Where weights are kept between starts."""
 
@@ -230,6 +187,12 @@ class ModelDeploymentSpec(Api):
             "!has(self.swap.variant) || self.variants.exists(v, v.name == self.swap.variant)",
             "swap.variant: no variant of this name",
             lambda v: v.swap.variant is None or any(x.name == v.swap.variant for x in v.variants),
+        ),
+        Rule(
+            "!has(self.gateway.tenants) || self.gateway.tenants.all(t, "
+            "!has(t.minVariant) || self.variants.exists(v, v.name == t.minVariant))",
+            "gateway.tenants: minVariant names no variant",
+            lambda v: {t.min_variant for t in v.gateway.tenants or ()} <= {None, *(x.name for x in v.variants)},
         ),
         Rule(
             "!has(self.swap.gates) || self.swap.gates.all(g, "

@@ -50,6 +50,7 @@ class Target:
     stream_share: float = 0.5
     timeout_s: float = 1800.0
     retries: bool = False
+    api_key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
@@ -85,6 +86,8 @@ class Client:
         answer = _Answer(self._target.streams(index), self._pace.now_s())
         body = json.dumps(self._body(index, arrival, answer.stream)).encode()
         headers = {"content-type": "application/json"}
+        if self._target.api_key is not None:
+            headers["authorization"] = f"Bearer {self._target.api_key}"
         if arrival.session is not None:
             headers[SESSION_HEADER] = arrival.session
         try:

@@ -30,6 +30,7 @@ def program(spec: GatewaySpec, shares: Mapping[str, float], slots: Mapping[str, 
         "variants": variants,
         "maxQueuedRequests": spec.max_queued_requests,
         "queueTimeoutSeconds": spec.queue_timeout_s,
+        "tenants": [tenant.model_dump(by_alias=True, exclude_none=True) for tenant in spec.tenants],
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -91,7 +92,8 @@ def _rules() -> list[Manifest]:
 
 
 def _service(spec: GatewaySpec) -> Manifest:
-    port = {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}
+    number = 80 if spec.scheme == "http" else 443
+    port = {"name": spec.scheme, "port": number, "targetPort": spec.scheme, "protocol": "TCP"}
     service = _manifest(
         spec, "v1", "Service", spec={"type": spec.service_type, "selector": gateway_selector(spec), "ports": [port]}
     )

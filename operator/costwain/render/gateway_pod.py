@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from costwain.domain import names
+from costwain.domain.gateway import Tenant
 from costwain.render.haproxy import EXPORTER_PORT, MAX_CONNECTIONS, Limits
 
 Manifest = dict[str, Any]
-_CFG, _RUN = "/etc/costwain/gateway", "/run/costwain"
+_CFG, _RUN, _KEYS = "/etc/costwain/gateway", "/run/costwain", "/etc/costwain/keys"
+_TLS = "/etc/costwain/tls"
 _ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 _USER = 65532  # both containers share the socket's folder, so they share a user
 _END_MARGIN_S = 15  # of the grace period, for what comes after the last request
@@ -21,7 +23,8 @@ _BASE_MIB = 512
 class GatewaySpec:
     """One gateway; `ladder` holds the variants' names, best first. Seconds are wall seconds.
 
-    `replicas` and `max_queued_requests` (a variant) change at run time; a change of any other value rolls the pods.
+    `replicas`, `max_queued_requests` (a variant) and `tenants` change at run time; a change of any other value rolls
+    the pods.
     """
 
     fleet: str
@@ -39,10 +42,19 @@ class GatewaySpec:
     grace_s: int = 660  # until the longest answer has ended
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)
+    api_keys_secret: str | None = None  # without it everybody gets in
+    tenants: tuple[Tenant, ...] = ()
+    tls_secret: str | None = None  # with it HTTPS alone
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.queue_timeout_s, self.max_request_bytes, self.disclose_variant)
+        keys, tls = self.api_keys_secret is not None, self.tls_secret is not None
+        return Limits(self.queue_timeout_s, self.max_request_bytes, self.disclose_variant, keys, tls)
+
+    @property
+    def scheme(self) -> str:
+        """http or https: what the one port speaks, and how it is named."""
+        return "http" if self.tls_secret is None else "https"
 
 
 def gateway_name(fleet: str) -> str:
@@ -81,6 +93,7 @@ def gateway_pod(spec: GatewaySpec) -> Manifest:
             {"name": "config", "configMap": {"name": gateway_name(spec.fleet)}},
             {"name": "run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
             {"name": "account", "projected": {"sources": _account_sources()}},
+            *_secret_volumes(spec),
         ],
     }
 
@@ -92,9 +105,9 @@ def _haproxy(spec: GatewaySpec) -> Manifest:
         "image": spec.haproxy_image,
         # no command: the image's own, and a process node's, is HAProxy in the foreground
         "args": ["-db", "-f", f"{_CFG}/haproxy.cfg"],
-        "env": [_env("CFG", _CFG), _env("RUN", _RUN), _env("BIND", _ANY)],
-        "ports": [_port("http", names.GATEWAY_PORT), _port("exporter", EXPORTER_PORT)],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": names.GATEWAY_PORT}, "periodSeconds": 2},
+        "env": [_env("CFG", _CFG), _env("RUN", _RUN), _env("BIND", _ANY), *_tls(spec, _env("TLS", _TLS))],
+        "ports": [_port(spec.scheme, names.GATEWAY_PORT), _port("exporter", EXPORTER_PORT)],
+        "readinessProbe": {"httpGet": _health(spec), "periodSeconds": 2},
         "livenessProbe": {"tcpSocket": {"port": names.GATEWAY_PORT}, "periodSeconds": 10},
         "lifecycle": _leave_when_idle(),
         "resources": {
@@ -105,6 +118,7 @@ def _haproxy(spec: GatewaySpec) -> Manifest:
         "volumeMounts": [
             {"name": "config", "mountPath": _CFG, "readOnly": True},
             {"name": "run", "mountPath": _RUN},
+            *_tls(spec, _mount("tls", _TLS)),
         ],
     }
 
@@ -121,6 +135,8 @@ def _agent(spec: GatewaySpec) -> Manifest:
             _env("COSTWAIN_SHUTDOWN_SECONDS", str(max(spec.grace_s - _END_MARGIN_S, 0))),
             _env("RUN", _RUN),
             _env("BIND", _ANY),
+            *_keyed(spec, _env("COSTWAIN_KEYS", _KEYS)),
+            *_tls(spec, _env("COSTWAIN_TLS", _TLS)),
         ],
         "ports": [_port("metrics", names.AGENT_PORT)],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": names.AGENT_PORT}, "periodSeconds": 2},
@@ -131,8 +147,35 @@ def _agent(spec: GatewaySpec) -> Manifest:
         "volumeMounts": [
             {"name": "run", "mountPath": _RUN},
             {"name": "account", "mountPath": _ACCOUNT, "readOnly": True},
+            *_keyed(spec, _mount("keys", _KEYS)),
+            *_tls(spec, _mount("tls", _TLS)),
         ],
     }
+
+
+def _secret_volumes(spec: GatewaySpec) -> list[Manifest]:
+    """Secrets as files: so nobody, the operator included, needs a right to read one."""
+    # Keys are optional: where the Secret is missing the gateway serves nobody, and does so at once when it comes.
+    keys = {"secretName": spec.api_keys_secret, "optional": True, "defaultMode": 0o440}
+    certificate = {"secretName": spec.tls_secret, "defaultMode": 0o440}
+    return [*_keyed(spec, {"name": "keys", "secret": keys}), *_tls(spec, {"name": "tls", "secret": certificate})]
+
+
+def _keyed(spec: GatewaySpec, item: Manifest) -> list[Manifest]:
+    return [item] if spec.api_keys_secret else []
+
+
+def _tls(spec: GatewaySpec, item: Manifest) -> list[Manifest]:
+    return [item] if spec.tls_secret else []
+
+
+def _mount(name: str, path: str) -> Manifest:
+    return {"name": name, "mountPath": path, "readOnly": True}
+
+
+def _health(spec: GatewaySpec) -> Manifest:
+    target = {"path": "/health", "port": names.GATEWAY_PORT}
+    return target if spec.tls_secret is None else target | {"scheme": "HTTPS"}
 
 
 def _leave_when_idle() -> Manifest:

@@ -40,7 +40,7 @@ def status(fleet: Fleet, plan: FleetPlan, seen: Seen) -> dict[str, Any]:
         "replicas": len(fleet.alive),
         "readyReplicas": sum(r.state is State.READY for r in fleet.replicas),
         "selector": f"{names.FLEET}={fleet.name},{names.ROLE}={names.ROLE_MODEL}",
-        "url": f"http://{fleet.name}.{fleet.namespace}.svc",
+        "url": f"{'https' if fleet.spec.gateway.tls else 'http'}://{fleet.name}.{fleet.namespace}.svc",
         "variant": max(shares, key=lambda v: (shares[v], v)) if shares else "",
         "variants": [
             {

@@ -1,13 +1,15 @@
 """HAProxy's configuration: a few files that change only when the ladder or a fixed limit does."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from costwain.render.haproxy import errors
+
 SERVING, WAITING = "variant", "waiting"  # a variant's backend, and the one in which nobody serves at or above it
 HOLD, AGAIN = "hold", "again"  # servers that are no pods
 PROGRAM_MAP = "program.map"
+KEYS_MAP, TENANTS_MAP = "keys.map", "tenants.map"  # hash of a key -> tenant; "what/tenant" -> limit
 MAX_CONNECTIONS = 65_000  # that HAProxy takes where the machine's limit of open files allows it
 EXPORTER_PORT = 8405
 SHARE_UNIT = 10_000  # shares are in hundredths of a percent
@@ -23,68 +25,80 @@ SAFE_PATHS = (
     "/tokenize",
     "/detokenize",
 )
-_SERVER_TIMEOUT_S = 600  # silence of a pod: a long prefill
-_ERRORS = {  # status: (reason phrase, OpenAI error type, message)
-    400: ("Bad Request", "invalid_request_error", "the request is not valid HTTP"),
-    403: ("Forbidden", "permission_error", "the request was denied"),
-    404: ("Not Found", "invalid_request_error", "no such path or method"),
-    408: ("Request Timeout", "invalid_request_error", "the request came too slowly"),
-    413: ("Content Too Large", "invalid_request_error", "the request body is too large"),
-    425: ("Too Early", "server_error", "no replica is free yet"),
-    500: ("Internal Server Error", "server_error", "the gateway failed"),
-    502: ("Bad Gateway", "server_error", "the replica gave no valid answer"),
-    503: ("Service Unavailable", "overloaded_error", "no replica was free in time, or too many requests wait already"),
-    504: ("Gateway Timeout", "server_error", "the replica did not answer in time"),
-}
-_RETRY_AFTER_S = 5
+
+_TLS_GLOBAL = """\
+    ssl-load-extra-del-ext           # the key of tls.crt is tls.key
+    ssl-default-bind-options ssl-min-ver TLSv1.2
+"""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits that HAProxy reads at its start; a change of one rolls the gateway."""
+    """What HAProxy reads at its start; a change rolls the gateway. Seconds are wall seconds."""
 
-    queue_timeout_s: float  # wall seconds
+    queue_timeout_s: float
     max_request_bytes: int
     disclose_variant: bool = True  # x-costwain-variant on every answer
+    api_keys: bool = False  # only who has a key gets in
+    tls: bool = False
+    answer_timeout_s: float = 600  # silence of a pod: a long prefill
 
 
 def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
     """File name -> text of everything HAProxy reads; `ladder` holds the variants' names, best first."""
+    keys = {KEYS_MAP: "", TENANTS_MAP: ""} if limits.api_keys else {}
+    return {
+        "haproxy.cfg": _fill(_text("gateway.cfg"), _parts(ladder, limits) | _actions()),
+        **{name: _text(name) for name in ("hold.lua", "route.lua", "affinity.lua")},
+        PROGRAM_MAP: "state starting\nshares 0\nmax-queued 0\nmodel -\n",
+        **keys,
+        **{f"{error.status}.http": error.page for error in errors.PAGES},
+    }
+
+
+def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
+    """The values of gateway.cfg; those that are templates themselves come first."""
     # a request that is routed anew waits inside: its outer half must outlast a queue and an answer
     of_limits = {
-        "SERVER_TIMEOUT_MS": _ms(limits.queue_timeout_s + _SERVER_TIMEOUT_S),
+        "SERVER_TIMEOUT_MS": _ms(limits.queue_timeout_s + limits.answer_timeout_s),
         "DISCLOSE": "" if limits.disclose_variant else "#",
     }
     backends = [backend(kind, variant) for kind in (SERVING, WAITING) for variant in ladder]
-    values = {
-        "MAX_FILES": str(2 * MAX_CONNECTIONS),
-        "EXPORTER_PORT": str(EXPORTER_PORT),
-        "BACKENDS": " ".join(backends),
-        "LADDER": " ".join(ladder),
-        "ERRORFILES": "\n".join(f'    errorfile {status} "${{CFG}}/{status}.http"' for status in _ERRORS),
-        "QUEUE_TIMEOUT_MS": _ms(limits.queue_timeout_s),
-        "MAX_REQUEST_BYTES": str(limits.max_request_bytes),
-        "PATHS": " ".join(SAFE_PATHS),
-        "LENGTH_REQUIRED": _error_body(411, "invalid_request_error", "content-length is required"),
-        "ROUTING": _fill(
-            _text("routing.cfg").rstrip("\n"),
-            {
-                "UNKNOWN_VARIANT": _error_body(
-                    400, "invalid_request_error", "x-costwain-min-variant names no variant of this fleet"
-                )
-            },
-        ),
+    return {
+        "KEYS": _text("keys.cfg") if limits.api_keys else "",
+        "TENANTS": _text("tenants.cfg") if limits.api_keys else "",
+        "TENANT_TABLE": _text("tenant_table.cfg") if limits.api_keys else "",
+        "TLS": ' ssl crt "${TLS}/tls.crt" alpn http/1.1' if limits.tls else "",
+        "TLS_GLOBAL": _TLS_GLOBAL if limits.tls else "",
+        "ROUTING": _text("routing.cfg").rstrip("\n"),
         "VARIANTS": "".join(
             _fill(_text("variant.cfg"), {"PREFIX": kind, "VARIANT": variant, **of_limits})
             for variant in ladder
             for kind in (SERVING, WAITING)
         ),
+        "MAX_FILES": str(2 * MAX_CONNECTIONS),
+        "EXPORTER_PORT": str(EXPORTER_PORT),
+        "BACKENDS": " ".join(backends),
+        "LADDER": " ".join(ladder),
+        "ERRORFILES": "\n".join(f'    errorfile {e.status} "${{CFG}}/{e.status}.http"' for e in errors.PAGES),
+        "QUEUE_TIMEOUT_MS": _ms(limits.queue_timeout_s),
+        "MAX_REQUEST_BYTES": str(limits.max_request_bytes),
+        "PATHS": " ".join(SAFE_PATHS),
     }
+
+
+def _actions() -> dict[str, str]:
+    """The answers that rules of the templates give."""
     return {
-        "haproxy.cfg": _fill(_text("gateway.cfg"), values),
-        **{name: _text(name) for name in ("hold.lua", "route.lua", "affinity.lua")},
-        PROGRAM_MAP: "state starting\nshares 0\nmax-queued 0\nmodel -\n",
-        **{f"{status}.http": _error_file(status) for status in _ERRORS},
+        "STARTING": errors.STARTING.rule(),
+        "INVALID_KEY": errors.INVALID_KEY.rule(challenge=True),
+        "LENGTH_REQUIRED": errors.LENGTH_REQUIRED.rule(),
+        "TOO_MANY": errors.CONCURRENCY_EXCEEDED.rule(),
+        "TOO_FAST_A_MINUTE": errors.RATE_EXCEEDED.rule(retry_after="%[int(59),add(txn.minute),div(txn.minute)]"),
+        "TOO_FAST": errors.RATE_EXCEEDED.rule(),
+        "UNKNOWN_VARIANT": errors.UNKNOWN_VARIANT.rule(),
+        "MINIMUM_UNKNOWN": errors.MINIMUM_UNKNOWN.rule(),
+        "QUEUE_FULL": errors.QUEUE_FULL.rule(),
     }
 
 
@@ -99,19 +113,6 @@ def backend(kind: str, variant: str) -> str:
 
 def _ms(duration_s: float) -> str:
     return f"{max(round(duration_s * 1000), 1)}ms"
-
-
-def _error_body(status: int, kind: str, message: str) -> str:
-    return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}})
-
-
-def _error_file(status: int) -> str:
-    phrase, kind, message = _ERRORS[status]
-    body = _error_body(status, kind, message)
-    headers = ["content-type: application/json", f"content-length: {len(body)}", "cache-control: no-store"]
-    if status == 503:
-        headers.append(f"retry-after: {_RETRY_AFTER_S}")
-    return "\r\n".join([f"HTTP/1.1 {status} {phrase}", *headers, "", body])
 
 
 def _fill(template: str, values: dict[str, str]) -> str:

@@ -49,6 +49,11 @@ local function allowed_rank(shares, dice, limit)
     return rank_by_dice(shares, (dice - allowed) * allowed // math.max(WHOLE - allowed, 1))
 end
 
+-- The lowest rank that a minimum allows; none allows all. Nil where the ladder has no such variant.
+local function rank_at(minimum)
+    return minimum == "" and #ladder or rank_of[minimum]
+end
+
 local function queued(txn, variant)
     return txn.f:queue("variant." .. variant) + txn.f:queue("waiting." .. variant)
 end
@@ -63,11 +68,16 @@ core.register_action("await", { "http-req" }, function(txn)
 end)
 
 core.register_action("route", { "http-req" }, function(txn)
-    local minimum = txn.sf:req_hdr("x-costwain-min-variant")
-    local limit = minimum == "" and #ladder or rank_of[minimum]
-    if not limit then
-        txn:set_var("txn.refuse", "unknown-variant")
+    local asked = rank_at(txn.sf:req_hdr("x-costwain-min-variant"))
+    local owed = rank_at(txn:get_var("txn.minimum") or "")
+    if not asked or not owed then
+        -- A tenant's minimum is on the operator's ladder; this HAProxy may still have the one before.
+        txn:set_var("txn.refuse", asked and "unknown-minimum" or "unknown-variant")
         return
+    end
+    local limit = math.min(asked, owed)
+    if limit < #ladder then -- routed anew, the request is known by this header alone
+        txn.http:req_set_header("x-costwain-min-variant", ladder[limit])
     end
     local rank = allowed_rank(cumulative_shares(), txn:get_var("txn.dice") or 0, limit)
     local variant = ladder[rank or limit]
