@@ -52,6 +52,11 @@ bench-decide: setup ## how long decide() takes for 1,000 fleets (FLEETS=n, JSON=
 bench-check: setup ## exit 1 and name what falls short in a benchmark's report: JSON=path
 	@$(BIN)/python -m tests.bench.check '$(JSON)'
 
+.PHONY: bench-policy
+bench-policy: setup ## this and other policies on public traces (TRACES=dir; SEEDS=n JSON=path PART=name; hours with all seeds)
+	@test -n "$(TRACES)" || { echo "TRACES: want the folder of the traces that tests/bench/policy/bench.yaml names (found none)"; exit 2; }
+	$(BIN)/python tests/bench/policy/run.py '$(TRACES)' $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json '$(JSON)') $(if $(PART),--part $(PART))
+
 .PHONY: kind
 kind: ## a cluster in Docker with emulated accelerators, and the operator on it
 	tools/kind/up.sh
@@ -64,7 +69,7 @@ crds: setup ## write crds/, the chart's CRDs and docs/fields.md again from the c
 
 .PHONY: lock
 lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)
-	@for target in "requirements/runtime.txt" "requirements/dev.txt --extra local --extra gateway --group dev"; do \
+	@for target in "requirements/runtime.txt" "requirements/dev.txt --extra local --extra gateway --extra sim --group dev"; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o $$target || exit 1; \
 	done

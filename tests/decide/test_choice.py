@@ -1,10 +1,13 @@
 """Choice: which rung serves, with how many replicas, and the sentences that say so."""
 
+from dataclasses import replace
+
 import pytest
 from tests.decide.builders import HOUR_S, NOW_S, case, fleet, option, purse, replica, replicas, rung, serving
 from tests.decide.ladders import BUDGET, FULL, MIDDLE, ONE_FULL, ONE_SMALL, SMALL, chosen
 
 from costwain.decide.choice import choose
+from costwain.decide.forecast import Forecast
 from costwain.decide.options import Rung
 from costwain.domain.memory import Memory
 from costwain.domain.plan import Why
@@ -199,3 +202,49 @@ def test_pods_that_are_still_loading_are_not_left_for_a_mix_that_is_hardly_cheap
     two = rung(option("full/h100", 10.0, "10.00"), option("full/mi300x", 10.0, "9.50"))
     got = chosen(replica("full/h100", State.STARTING), ladder=(two, SMALL), memory=serving("full"))
     assert dict(got.mix.counts) == {("full", "h100"): 1}
+
+
+BACKLOG = {  # story: (what arrives of the 20 that a queue makes of it, dollars left of an hour, rung, replicas)
+    "a queue is worked off by more of the rung": (10.0, "30.00", "full", 2),
+    "where that is too dear, what arrives keeps the rung": (10.0, "7.00", "full", 1),
+    "what arrives is itself too dear": (20.0, "7.00", "small", 1),
+}
+
+
+@pytest.mark.parametrize(("arriving", "left", "name", "n"), BACKLOG.values(), ids=BACKLOG)
+def test_a_backlog_does_not_cost_the_rung(arriving: float, left: str, name: str, n: int) -> None:
+    this = case(fleet(*ONE_FULL, budget=BUDGET, memory=serving("full")), FULL, SMALL, per_s=20.0, money=purse(left))
+    got = choose(replace(this, expected=Forecast(20.0, 20.0, False, arriving)))
+    assert got is not None
+    assert (got.rung.name, got.mix.replicas) == (name, n)
+
+
+def test_a_queue_that_no_number_of_replicas_could_empty_in_time_gets_all_there_are() -> None:
+    few = rung(option("full/h100", 10.0, "10.00", most=3))
+    this = case(fleet(*ONE_FULL, memory=serving("full")), few, per_s=90.0)
+    got = choose(replace(this, expected=Forecast(90.0, 90.0, False, 10.0)))
+    assert got is not None
+    assert got.mix.replicas == 3
+
+
+SPARE = {  # story: (replicas of 10 requests/s that run, demand, replicas wanted)
+    "one would carry it, but barely": (2, 9.5, 2),
+    "one carries it with a tenth to spare": (2, 9.0, 1),
+    "more is never started for the margin": (1, 9.5, 1),
+    "two go at once where one is enough": (3, 5.0, 1),
+    "no demand needs no margin": (2, 0.0, 1),
+}
+
+
+@pytest.mark.parametrize(("running", "per_s", "n"), SPARE.values(), ids=SPARE)
+def test_fewer_replicas_only_with_a_margin(running: int, per_s: float, n: int) -> None:
+    got = chosen(*replicas("full/h100", running), per_s=per_s, memory=serving("full"))
+    assert got.mix.replicas == n
+
+
+def test_the_more_hours_are_left_the_more_stays_behind() -> None:
+    """$10/h to stay for 610 s and $4/h after it: enough for an hour at $6, and at ten hours 1.2 x 4 x 9 more."""
+    for left_s, enough, short in ((HOUR_S, "5.80", "5.60"), (10 * HOUR_S, "85.10", "84.80")):
+        for left, name in ((enough, "full"), (short, "small")):
+            got = chosen(*ONE_FULL, money=purse(left, left_s=left_s), memory=serving("full"))
+            assert got.rung.name == name, (left_s, left)

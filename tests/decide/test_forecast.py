@@ -53,7 +53,25 @@ def test_without_readings_the_demand_stays_what_it_was() -> None:
 
 def test_a_burst_is_followed_within_a_minute() -> None:
     _, expected = after([(0, load(8.0)), *((5.0 * i, load(40.0)) for i in range(1, 13))])
-    assert 35.0 < expected.now_per_s < 40.0
+    assert 35.0 < expected.arriving_per_s < 40.0
+    assert expected.now_per_s > 40.0  # it is still rising, and what is asked for now serves in minutes
+
+
+def test_bursts_that_a_load_has_had_are_room_that_it_gets() -> None:
+    """A minute of 12 in every ten: the room between them covers the next one, and a calm load has none."""
+    rough = [(10.0 * i, load(12.0 if i % 60 < 6 else 6.0)) for i in range(361)]
+    _, expected = after(rough, scaleDownStabilizationSeconds=0)
+    assert 9.0 < expected.now_per_s < 13.0
+    _, calm = after([(10.0 * i, load(6.0)) for i in range(361)])
+    assert calm.now_per_s == pytest.approx(6.0)
+
+
+def test_a_load_that_falls_leaves_no_room_behind() -> None:
+    _, expected = after(
+        [*((10.0 * i, load(14.0)) for i in range(60)), *((600 + 10.0 * i, load(6.0)) for i in range(180))],
+        scaleDownStabilizationSeconds=0,
+    )
+    assert expected.now_per_s == pytest.approx(6.0, rel=0.01)
 
 
 def test_turns_of_any_length_smooth_alike() -> None:
@@ -112,10 +130,12 @@ def test_the_mean_request_goes_in_steps_so_that_capacities_stand_still() -> None
     assert sorted(s.input_tokens for s in shapes) == [512.0, 527.0, 542.45]
 
 
-def test_the_mean_request_moves_by_a_fifth_a_turn() -> None:
-    this, _ = after([(0, load(1.0, input_tokens=1000.0)), (5, load(1.0, input_tokens=2000.0))])
-    assert this.memory.demand is not None
-    assert this.memory.demand.input_tokens == 1200.0
+def test_the_mean_request_drifts_within_minutes() -> None:
+    """A turn's few answers say little of it: after 300 s a new mean weighs 1 - 1/e, whatever the turns."""
+    for turn_s in (5, 60):
+        steps = [(t, load(1.0, input_tokens=2000.0)) for t in range(turn_s, 301, turn_s)]
+        this, _ = after([(0, load(1.0, input_tokens=1000.0)), *steps])
+        assert request_shape(this.memory).input_tokens == pytest.approx(2000 - 1000 / math.e, rel=0.015)
 
 
 def test_looking_twice_at_one_instant_changes_nothing() -> None:

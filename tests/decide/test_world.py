@@ -90,9 +90,9 @@ def test_a_budget_that_binds_costs_one_step_down_a_period_and_is_never_exceeded(
     assert all(t.queue < 200 for t in turns[6:])
     told = [w for t in turns for w in t.plan.news]
     assert [w.code for w in told] == ["SteppedDown", "SteppedUp"] * 3
-    assert told[2].sentence.startswith("full needs $12.00/h for 20.0 requests/s, $")
-    assert told[2].sentence.endswith("of $9.00 is left until 12:00: small serves for $3.00/h")
-    assert told[3].sentence.startswith("full serves for $12.00/h instead of small, $")
+    assert told[2].sentence.startswith("full needs $15.00/h for 24.0 requests/s, $")  # with room for its rise
+    assert told[2].sentence.endswith("of $9.00 is left until 12:00: small serves for $4.00/h")
+    assert told[3].sentence.startswith("full serves for $15.00/h instead of small, $")
     assert "BudgetExhausted" not in {code for t in turns for code in t.codes}
 
 
@@ -165,7 +165,7 @@ def test_a_pool_that_is_slower_than_its_prior_is_found_out_and_sized_right() -> 
     assert max(t.queue for t in later) == 0
     told = slower()
     told.fleet = replace(told.fleet, memory=Memory(learned=[known.model_copy(update={"scalar": 0.7})]))
-    assert serving(later)[-1] == serving(told.run(0.5 * HOUR_S))[-1]
+    assert abs(serving(later)[-1] - serving(told.run(0.5 * HOUR_S))[-1]) <= 1  # 3 % of speed may be a replica
 
 
 def test_without_figures_from_the_pods_a_slower_pool_is_sized_by_its_queue_alone() -> None:

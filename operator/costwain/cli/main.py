@@ -32,6 +32,7 @@ VERBS: Mapping[str, Verb] = {
     "load": Verb("costwain.cli.load:load", "Send a trace to an endpoint and account for every request."),
     "operator": Verb("costwain.cli.operator:operator", "The controller."),
     "local": Verb("costwain.cli.local:local", "A real Kubernetes control plane on this machine."),
+    "simulate": Verb("costwain.cli.simulate:simulate", "What a trace would cost under a policy, without a cluster."),
     "why": Verb("costwain.cli.why:why", "The reasons of a fleet's last decision."),
 }
 

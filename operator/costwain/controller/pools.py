@@ -5,14 +5,13 @@ from typing import Any
 
 from costwain.controller.pods import accelerators_of
 from costwain.domain import names
-from costwain.domain.hardware import ACCELERATORS, VENDORS, Accelerator
+from costwain.domain.figures import accelerator_of
+from costwain.domain.hardware import VENDORS
 from costwain.domain.money import micro_of
 from costwain.domain.pool import AcceleratorPoolSpec
 from costwain.domain.snapshot import Pool
 
 Object = dict[str, Any]
-_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
-_BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 
 
 def pool_of(name: str, spec: AcceleratorPoolSpec, nodes: Sequence[Object], pods: Iterable[Object]) -> Pool:
@@ -38,39 +37,12 @@ def resource_of(spec: AcceleratorPoolSpec) -> str:
     return spec.resource_name or VENDORS[spec.vendor].resource
 
 
-def accelerator_of(spec: AcceleratorPoolSpec) -> Accelerator | None:
-    """The record of the hardware table, or one made of the pool's own figures, or None."""
-    if spec.memory is None or spec.memory_bandwidth_gbps is None or spec.bf16_tflops is None:
-        return ACCELERATORS.get(spec.accelerator)
-    return Accelerator(
-        name=spec.accelerator,
-        vendor=VENDORS[spec.vendor],
-        memory_bytes=bytes_of(spec.memory),
-        memory_bandwidth_bytes_per_s=spec.memory_bandwidth_gbps * 1e9,
-        bf16_flops_per_s=spec.bf16_tflops * 1e12,
-        fp8_flops_per_s=None if spec.fp8_tflops is None else spec.fp8_tflops * 1e12,
-    )
-
-
 def belongs(node: Object, spec: AcceleratorPoolSpec) -> bool:
     """Whether a node carries every label of the pool's selector and takes pods."""
     labels = node["metadata"].get("labels", {})
     selected = all(labels.get(key) == value for key, value in spec.node_selector.items())
     conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions", [])}
     return selected and conditions.get("Ready") == "True" and not node.get("spec", {}).get("unschedulable")
-
-
-def bytes_of(quantity: str) -> int:
-    """Bytes of a Kubernetes quantity.
-
-    >>> bytes_of("80Gi"), bytes_of("2G")
-    (85899345920, 2000000000)
-    """
-    for suffix, factor in _BINARY.items():
-        if quantity.endswith(suffix):
-            return int(float(quantity[:-2]) * factor)
-    digits = quantity.rstrip("kMGTP")
-    return int(float(digits) * _UNITS[quantity[len(digits) :]])
 
 
 def _allocatable(node: Object, resource: str, spec: AcceleratorPoolSpec) -> int:

@@ -1,6 +1,6 @@
 """Case and Choice: what a choice rests on, and what it says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -11,6 +11,8 @@ from costwain.decide.options import Rung
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet
+
+DOWN_MARGIN = 0.10  # the mean request wanders by so much: what it seems to spare now is needed again in minutes
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,20 @@ class Case:
         scaling = self.fleet.spec.scaling
         return Want(self.expected.stable_per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
 
+    @property
+    def least_want(self) -> Want:
+        """What must be carried for a rung to stay: what comes, without the room for bursts and a queue."""
+        return replace(self.want, per_s=min(self.expected.stable_per_s, self.expected.arriving_per_s))
+
     def mix(self, rung: Rung, want: Want) -> Mix:
-        return cheapest(rung.options, want, self.running(rung))
+        """The cheapest mix; fewer replicas than run only where they carry the demand with a margin."""
+        running = self.running(rung)
+        mix = cheapest(rung.options, want, running)
+        standing = sum(running.values())
+        if mix.short or mix.replicas >= standing or want.per_s <= 0:
+            return mix
+        wide = cheapest(rung.options, replace(want, per_s=want.per_s * (1 + DOWN_MARGIN)), running)
+        return wide if wide.replicas <= standing and not wide.short else mix
 
     def running(self, rung: Rung) -> dict[Place, int]:
         """Its living replicas by place."""

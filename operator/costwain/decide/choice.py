@@ -1,6 +1,6 @@
 """Choice: which rung is to serve, and how large. Scale out first; step down only where dollars or accelerators end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from costwain.decide.budget import SERVE_S, Step, may_rise, may_start, may_stay, next_pays, priced, stopping_s
@@ -11,6 +11,10 @@ from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
 from costwain.domain.plan import Why
 
+LATER = 1.2  # so much more of the cheapest rung the later hours may ask for
+LEAN_PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of a queue's and a burst's room, what is tried where not all can be had
+SOON_S = 3600.0  # until when it is taken to ask for what it asks for now
+
 
 def choose(case: Case) -> Choice | None:
     """The best rung that demand, dollars and accelerators allow; None where no rung could run at all."""
@@ -20,10 +24,34 @@ def choose(case: Case) -> Choice | None:
     offers = [(rung, case.mix(rung, case.want)) for rung in case.eligible]
     step = _way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
-    for rung, mix in payable:
-        if not mix.short:
-            return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
+    for rung, mix in _whole(case, payable, current, step):
+        return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
     return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, step), current, offers)
+
+
+def _whole(
+    case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step
+) -> Iterator[tuple[Rung, Mix]]:
+    """Offers that carry the demand, best rung first; the rung that serves may also stay with what carries arrivals.
+
+    A queue or a burst ends within minutes, and a step down for it would take as long and last for the dwell time.
+    """
+    full = {rung.name: mix for rung, mix in payable if not mix.short}
+    for rung in case.eligible:
+        if rung.name in full:
+            yield rung, full[rung.name]
+        elif rung is current and case.count(rung):
+            mixes = (case.mix(rung, want) for want in _less_and_less(case))
+            lean = next((mix for mix in mixes if _allowed(case, (rung, mix), current, step)), None)
+            if lean is not None and lean.per_s >= case.least_want.per_s:
+                yield rung, lean
+
+
+def _less_and_less(case: Case) -> Iterator[Want]:
+    """All that is wanted, down to what arrives."""
+    least_per_s = case.least_want.per_s
+    for part in LEAN_PARTS:
+        yield replace(case.want, per_s=least_per_s + part * (case.want.per_s - least_per_s))
 
 
 def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: Step) -> bool:
@@ -75,10 +103,16 @@ def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | No
     floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
     serving = next((m for r, m in offers if r is current and case.count(r)), None)
     return Step(
-        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else mix.hourly_micro,
+        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else round(_later(case) * mix.hourly_micro),
         both_s=stepping_s + stopping_s(case.fleet),
         serving_micro_per_h=serving.hourly_micro if serving else 0,
     )
+
+
+def _later(case: Case) -> float:
+    """Of the rate that the cheapest rung needs now, what it may need on average until the period ends."""
+    left_s = case.purse.left_s if case.purse else 0.0
+    return 1 + LATER * max(0.0, left_s - SOON_S) / max(left_s, 1.0)
 
 
 def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:

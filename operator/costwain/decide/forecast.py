@@ -9,19 +9,26 @@ from costwain.domain.snapshot import Fleet, Load
 
 FAST_S = 30.0  # follows a burst within a turn or two
 SLOW_S = 240.0  # remembers the level around it
+SPREAD_S = 1800.0  # how long bursts are remembered
+BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue
+LEAD = 0.5  # of a rise that is under way, what is added for the time in which a replica starts
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
-TOKENS_WEIGHT = 0.2  # of a new mean request against the remembered one
+SHAPE_S = 300.0  # the mean request drifts slowly; a turn's few answers say little of it
 GRID = 24  # steps an octave of mean tokens
 FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Requests a second now and at their highest within the stabilisation window; idle: long without any."""
+    """Requests a second now and at their highest within the stabilisation window; idle: long without any.
+
+    Both hold what a queue and bursts ask for; `arriving_per_s` is what comes, and so what must be carried to stay.
+    """
 
     now_per_s: float
     stable_per_s: float
     idle: bool
+    arriving_per_s: float = math.inf
 
 
 def observe_demand(fleet: Fleet, now_s: float) -> Memory:
@@ -65,22 +72,30 @@ def _on_grid(tokens: float) -> float:
 def forecast(fleet: Fleet, memory: Memory, now_s: float, start_s: float) -> tuple[Forecast, Memory]:
     """Demand now and its recent peak, and the memory with that peak in it.
 
-    A queue adds the work of emptying it within its target, but not faster than a replica can start (`start_s`):
-    what is bought for the queue arrives no sooner, and the arrivals alone size the fleet after that.
+    Bursts that the load has had and a rise that is under way add to it. A queue adds the work of emptying it within
+    its target, but not faster than a replica can start (`start_s`): what is bought for the queue arrives no sooner, and
+    the arrivals alone size the fleet after that.
     """
     scaling = fleet.spec.scaling
     window_s = scaling.scale_down_stabilization_seconds
-    arriving = max(memory.demand.fast_per_s, memory.demand.slow_per_s) if memory.demand else 0.0
+    expected = _with_bursts(memory.demand) if memory.demand else 0.0
     waiting = fleet.load.waiting if fleet.load else 0
-    needed = arriving + waiting / max(scaling.target_queue_seconds, start_s)
+    needed = expected + waiting / max(scaling.target_queue_seconds, start_s)
     peaks = _with_peak(memory.peaks, needed, now_s, window_s) if fleet.load else memory.peaks
     quiet_s = now_s - (memory.busy_at_s if memory.busy_at_s is not None else -math.inf)
-    expected = Forecast(
+    found = Forecast(
         now_per_s=needed,
         stable_per_s=max([needed, *(peak.per_s for peak in peaks)]),
         idle=quiet_s >= scaling.scale_to_zero_after_seconds,
+        arriving_per_s=max(memory.demand.fast_per_s, memory.demand.slow_per_s) if memory.demand else 0.0,
     )
-    return expected, memory.model_copy(update={"peaks": peaks})
+    return found, memory.model_copy(update={"peaks": peaks})
+
+
+def _with_bursts(demand: Demand) -> float:
+    """The level with the bursts that it has had, or the rise that is on now, whichever is more."""
+    rise = max(0.0, demand.fast_per_s - demand.slow_per_s)
+    return max(demand.fast_per_s + LEAD * rise, demand.slow_per_s + BURST_SIGMAS * math.sqrt(demand.variance))
 
 
 def _possible(value: float | None) -> float | None:
@@ -106,16 +121,19 @@ def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
         return before.model_copy(update={"at_s": now_s})
     rates = {}
     if rate is not None:
-        rates = {
-            "fast_per_s": _ewma(before.fast_per_s, rate, elapsed_s / FAST_S),
-            "slow_per_s": _ewma(before.slow_per_s, rate, elapsed_s / SLOW_S),
-        }
+        fast, slow = (
+            _ewma(old, rate, elapsed_s / window_s)
+            for old, window_s in ((before.fast_per_s, FAST_S), (before.slow_per_s, SLOW_S))
+        )
+        above = min(max(0.0, fast - slow), slow)  # a load that begins or ends is no burst
+        variance = _ewma(before.variance, 2 * above**2, elapsed_s / SPREAD_S)  # as much again lies below
+        rates = {"fast_per_s": fast, "slow_per_s": slow, "variance": variance}
     return before.model_copy(
         update={
             "at_s": now_s,
             **rates,
-            "input_tokens": _mean(before.input_tokens, load.input_tokens),
-            "output_tokens": _mean(before.output_tokens, load.output_tokens),
+            "input_tokens": _mean(before.input_tokens, load.input_tokens, elapsed_s),
+            "output_tokens": _mean(before.output_tokens, load.output_tokens, elapsed_s),
         }
     )
 
@@ -126,10 +144,10 @@ def _ewma(before: float, value: float, windows: float) -> float:
     return before * weight + value * (1 - weight)
 
 
-def _mean(before: float | None, value: float | None) -> float | None:
+def _mean(before: float | None, value: float | None, elapsed_s: float) -> float | None:
     if before is None or value is None:
         return value if before is None else before
-    return before + TOKENS_WEIGHT * (value - before)
+    return _ewma(before, value, elapsed_s / SHAPE_S)
 
 
 def _with_peak(peaks: list[Peak], per_s: float, now_s: float, window_s: float) -> list[Peak]:

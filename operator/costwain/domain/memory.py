@@ -27,6 +27,9 @@ class Demand(Api):
     at_s: float = Field(description="Instant of the last update, unix seconds.")
     fast_per_s: float = Field(ge=0, description="Arrivals a second over a short window.")
     slow_per_s: float = Field(ge=0, description="Arrivals a second over a long window.")
+    variance: float = Field(
+        0.0, ge=0, description="Of the short window around the long one, as the rises above it tell."
+    )
     input_tokens: float | None = Field(None, ge=0, description="Mean prompt; absent until measured.")
     output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
 

@@ -16,12 +16,20 @@ class Arrival:
     session: str | None = None
 
 
-class TraceError(ValueError):
-    """A trace that can't be read: `where` (file:line), `what` is wanted, what was `found`."""
+class InputError(ValueError):
+    """What a user gave can't be used: `where` (file:line or field), `what` is wanted, what was `found`."""
 
     def __init__(self, where: str, what: str, found: str) -> None:
         super().__init__(f"{where}: {what} (found {found})")
         self.where, self.what, self.found = where, what, found
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        """Crosses to another process whole."""
+        return type(self), (self.where, self.what, self.found)
+
+
+class TraceError(InputError):
+    """A trace that can't be read."""
 
 
 @dataclass(frozen=True)

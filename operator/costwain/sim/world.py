@@ -1,133 +1,131 @@
-"""A fluid world for one fleet: decide() turn by turn, on the same prices and arrivals, without a cluster.
+"""World: one fleet, a market, an engine that serves, and a policy that is asked every turn and obeyed.
 
-Requests are a rate and a queue, replicas start after their option's own time. It prices a trace under another
-policy; it says nothing about latency.
+Between two turns nothing is kept for the policy but what a cluster keeps: pods, Deployments, ledger, and the memory.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from costwain.decide import decide
-from costwain.decide.forecast import request_shape
-from costwain.decide.metering import Bill, Watch, meter
-from costwain.decide.options import Option, Rung, ladder
-from costwain.domain.ledger import SpendLedgerSpec
-from costwain.domain.plan import FleetPlan
-from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot, State
+from costwain.decide.capacity import Slo
+from costwain.decide.metering import Watch, meter
+from costwain.domain.plan import FleetPlan, Place
+from costwain.domain.snapshot import Fleet, Load, Pool, Snapshot
 from costwain.domain.spec import ModelDeploymentSpec
-from costwain.sim.arrival import Arrival
+from costwain.sim.batches import NOTHING, Batch, batches
+from costwain.sim.engine import Engine, Scene, Terms
+from costwain.sim.fleet_file import FleetFile
+from costwain.sim.fluid import Fluid
+from costwain.sim.market import Market
+from costwain.sim.pods import Pods
+from costwain.sim.policy import Ours, Policy
+from costwain.sim.scenario import CALM, Scenario
+from costwain.sim.score import Score, Track
+from costwain.sim.server import Server, servers
+from costwain.sim.tally import Tally
+from costwain.sim.trace import Arrival
 
-TURN_S = 10.0
-_GOES_FIRST = (State.PENDING, State.DRAINED, State.STARTING, State.DRAINING, State.READY)
+EngineOf = Callable[[Terms], Engine]
 
 
-@dataclass
+@dataclass(frozen=True)
+class Setup:
+    """What is simulated, and the seed of its chances."""
+
+    fleet: FleetFile
+    scenario: Scenario = CALM
+    engine: EngineOf = Fluid
+    seed: int = 0
+
+
 class World:
-    """The fleet's state between two turns; `queue` in requests, `spent` by the ledger."""
+    """One run; `now_s` is the end of the turns that have passed."""
 
-    fleet: Fleet
-    pools: Mapping[str, Pool]
-    now_s: float
-    queue: float = 0.0
-    made: int = 0
+    def __init__(self, setup: Setup, policy: Policy) -> None:
+        fleet, self._scenario = setup.fleet, setup.scenario
+        turn_s = setup.scenario.turn_seconds
+        self._warm_turns = round(setup.scenario.warm_up_seconds / turn_s)
+        self._policy, self.now_s = policy, setup.scenario.start_s - self._warm_turns * turn_s
+        found = servers(fleet.spec, fleet.pools, setup.scenario)
+        self._market = Market(setup.scenario, fleet.pools, found, setup.seed)
+        self.tally = Tally({v.name: float(v.quality) for v in fleet.spec.variants})
+        self._engine = setup.engine(_terms(fleet.spec, found, self.tally))
+        each = {(v.name, p.pool): p.accelerators for v in fleet.spec.variants for p in v.placements}
+        self.pods = Pods(self._market, each, self._engine.is_free)
+        self.fleet = Fleet(fleet.namespace, fleet.name, fleet.name, 1, fleet.spec, Load(0.0, {}, {}))
+        self._plan: FleetPlan | None = None
+        self.track = Track(fleet.spec, self.now_s)
 
-    def turn(self, arrivals: Sequence[Arrival]) -> FleetPlan:
-        """One turn: pods move on, requests are served, the ledger is metered, decide() is asked and obeyed."""
-        options = {o.place: o for rung in self._rungs() for o in rung.options}
-        self._age(options)
-        rate = len(arrivals) / TURN_S
-        ready = [r for r in self.fleet.replicas if r.state is State.READY]
-        carried = sum(options[r.place].per_s for r in ready if r.place in options)
-        served = min(carried, rate + self.queue / TURN_S)
-        self.queue = max(0.0, self.queue + (rate - served) * TURN_S)
-        self.fleet = replace(self.fleet, load=self._load(rate, served, arrivals), ledger=self._metered())
-        plan = decide(Snapshot(self.now_s, (self.fleet,), self._standing())).fleets[0]
-        self._obey(plan)
-        self.now_s += TURN_S
+    def run(self, load: Sequence[Batch]) -> Score:
+        """The whole trace and a tail in which what waits can be answered."""
+        self._decide()
+        self._warm_up(load)
+        for batch in load:
+            self.turn(batch)
+        for _ in range(round(self._scenario.tail_seconds / self._scenario.turn_seconds)):
+            self.turn(NOTHING)
+        self._engine.finish()
+        self.track.finish(self.fleet.ledger, self.now_s)
+        return self.track.score(self.tally, self.pods.cold_s)
+
+    def _warm_up(self, load: Sequence[Batch]) -> None:
+        """Plays the trace's beginning so that its first request finds a fleet that serves; nothing of it counts."""
+        for batch in load[: self._warm_turns]:
+            self.turn(batch)
+        if self._warm_turns:
+            self.tally.forget(self.now_s)
+            self.pods.cold_s = 0.0
+            self.track = Track(self.fleet.spec, self.now_s, self.fleet.ledger.spent_micro(0.0, self.now_s))
+
+    def turn(self, batch: Batch) -> FleetPlan:
+        """One turn: requests are served, pods move on, the ledger is metered, the policy is asked and obeyed."""
+        assert self._plan is not None
+        end_s = self.now_s + self._scenario.turn_seconds
+        shares = self._plan.shares or {self.fleet.spec.variants[0].name: 100}
+        load = self._engine.serve(batch, Scene(self.now_s, end_s, list(self.pods), shares, self._plan.slots))
+        self.now_s = end_s
+        self.pods.live(end_s)
+        blind = any(stretch.holds(end_s - self._scenario.start_s) for stretch in self._scenario.blind)
+        self.fleet = replace(self.fleet, load=None if blind else load)
+        return self._decide()
+
+    def _decide(self) -> FleetPlan:
+        pools = self._market.pools(self.now_s)
+        ledger = meter(self.fleet.ledger, self.pods.bills(pools), Watch(self.now_s, self.now_s, self.pods.gone_s))
+        self.pods.gone_s.clear()
+        replicas = tuple(pod.replica() for pod in self.pods)
+        self.fleet = replace(self.fleet, ledger=ledger, replicas=replicas)
+        snapshot = Snapshot(self.now_s, (self.fleet,), self._standing(pools))
+        began = time.perf_counter()
+        (plan,) = self._policy.decide(snapshot).fleets
+        took_s = time.perf_counter() - began
+        self.track.turn(plan, self.fleet, self.now_s, took_s)
+        self.pods.obey(plan, self.now_s)
+        asked = {place: n for place, n in plan.replicas.items() if n}
+        self.fleet = replace(self.fleet, memory=plan.memory, deployed=asked)
+        self._plan = plan
         return plan
 
-    def _rungs(self) -> tuple[Rung, ...]:
-        return ladder(self.fleet, self._standing(), request_shape(self.fleet.memory), self.now_s)
+    def _standing(self, pools: Mapping[str, Pool]) -> dict[str, Pool]:
+        held = dict.fromkeys(pools, 0)
+        for pod in self.pods:
+            held[pod.place[1]] += pod.accelerators
+        return {name: replace(pool, used=held[name]) for name, pool in pools.items()}
 
-    def _standing(self) -> dict[str, Pool]:
-        return {name: replace(pool, used=self.fleet.held(name)) for name, pool in self.pools.items()}
 
-    def _load(self, rate: float, served: float, arrivals: Sequence[Arrival]) -> Load:
-        shares = self.fleet.memory.shares
-        target = max(shares, key=lambda v: (shares[v], v)) if shares else self.fleet.spec.variants[0].name
-        count = len(arrivals)
-        return Load(
-            arrivals_per_s=rate,
-            queued={target: round(self.queue)},
-            running={target: round(served * TURN_S)},
-            input_tokens=sum(a.input_tokens for a in arrivals) / count if count else None,
-            output_tokens=sum(a.output_tokens for a in arrivals) / count if count else None,
-        )
-
-    def _age(self, options: Mapping[tuple[str, str], Option]) -> None:
-        aged = []
-        for r in self.fleet.replicas:
-            start_s = options[r.place].start_s if r.place in options else 0.0
-            if r.state is State.PENDING:
-                aged.append(replace(r, state=State.STARTING, since_s=self.now_s, bound_s=self.now_s))
-            elif r.state is State.STARTING and self.now_s - r.since_s >= start_s:
-                aged.append(replace(r, state=State.READY, since_s=self.now_s))
-            elif r.state is State.DRAINING:
-                aged.append(replace(r, state=State.DRAINED, since_s=self.now_s))
-            elif r.state is not State.TERMINATING:
-                aged.append(r)
-        self.fleet = replace(self.fleet, replicas=tuple(aged))
-
-    def _metered(self) -> SpendLedgerSpec:
-        bills = [_bill(r, self.pools[r.pool]) for r in self.fleet.replicas if r.bound_s is not None]
-        gone = {line.uid: self.now_s for line in self.fleet.ledger.open}
-        return meter(self.fleet.ledger, bills, Watch(self.now_s, self.now_s, gone))
-
-    def _obey(self, plan: FleetPlan) -> None:
-        pods = {r.pod: r for r in self.fleet.replicas}
-        for place, n in plan.replicas.items():
-            here = [r for r in pods.values() if r.place == place and r.state is not State.TERMINATING]
-            for _ in range(n - len(here)):
-                self.made += 1
-                name = f"{'-'.join(place)}-{self.made}"
-                pods[name] = Replica(name, name, *place, State.PENDING, self.now_s)
-            for r in sorted(here, key=lambda r: _GOES_FIRST.index(r.state))[: max(0, len(here) - n)]:
-                pods[r.pod] = replace(r, state=State.TERMINATING, since_s=self.now_s)
-        for names, state in ((plan.drain, State.DRAINING), (plan.undrain, State.READY)):
-            for name in names:
-                if pods[name].state is not State.TERMINATING:
-                    pods[name] = replace(pods[name], state=state, since_s=self.now_s)
-        self.fleet = replace(
-            self.fleet, memory=plan.memory, deployed=dict(plan.replicas), replicas=tuple(pods[k] for k in sorted(pods))
-        )
+def _terms(spec: ModelDeploymentSpec, found: Mapping[Place, Server], tally: Tally) -> Terms:
+    slo = Slo(spec.slo.time_to_first_token_milliseconds / 1000, spec.slo.time_per_output_token_milliseconds / 1000)
+    gateway = spec.gateway
+    return Terms(found, slo, gateway.queue_timeout_seconds, gateway.max_queued_requests, tally)
 
 
 def cost_micro(
     spec: ModelDeploymentSpec, pools: Mapping[str, Pool], trace: Sequence[Arrival], start_s: float, tail_s: float = 900
 ) -> int:
     """Micro-dollars that a trace costs under a spec, from its first arrival until `tail_s` after its last."""
-    world = World(Fleet("sim", "sim", "sim", 1, spec), pools, start_s)
-    end_s = start_s + (trace[-1].t_s if trace else 0.0) + tail_s
-    at = 0
-    while world.now_s < end_s:
-        until = at
-        while until < len(trace) and trace[until].t_s < world.now_s + TURN_S - start_s:
-            until += 1
-        world.turn(trace[at:until])
-        at = until
-    return world.fleet.ledger.spent_micro(start_s, world.now_s)
-
-
-def _bill(replica: Replica, pool: Pool) -> Bill:
-    hourly_micro = (pool.hourly_micro or 0) * replica.accelerators
-    assert replica.bound_s is not None
-    return Bill(
-        uid=replica.uid,
-        pod=replica.pod,
-        variant=replica.variant,
-        pool=replica.pool,
-        capacity_type=pool.spec.capacity_type,
-        accelerators=replica.accelerators,
-        hourly_micro=hourly_micro,
-        bound_s=replica.bound_s,
-    )
+    start = datetime.fromtimestamp(start_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    scenario = CALM.model_copy(update={"tail_seconds": tail_s, "start": start})
+    world = World(Setup(FleetFile("sim", "sim", spec, pools), scenario), Ours())
+    world.run(batches(trace, scenario.turn_seconds))
+    return world.track.spent_micro

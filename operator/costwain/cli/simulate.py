@@ -1,0 +1,120 @@
+"""`costwain simulate`: what a trace would cost, and how well it would be served, under one policy or several."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from costwain.cli.format import table
+from costwain.sim import compare, report
+from costwain.sim.arrival import InputError, Take
+from costwain.sim.fleet_file import read_fleet
+from costwain.sim.plot import svg
+from costwain.sim.policies import POLICIES
+from costwain.sim.scenario import CALM, read_scenario
+from costwain.sim.trace import FORMATS
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_OPTIONS = (
+    click.option("--trace", required=True, help="File, or synthetic:burst,rate=1,peak=8,duration=600."),
+    click.option("--format", "format_", type=click.Choice(FORMATS), help="Form of the trace; default by its header."),
+    click.option("--scale", type=_POSITIVE, default=1.0, show_default=True, help="Share of the trace's load."),
+    click.option("--start", type=click.FloatRange(min=0), default=0.0, help="Second of the trace to start at."),
+    click.option("--duration", type=_POSITIVE, help="Seconds of the trace to take; default all."),
+    click.option("--scenario", type=_FILE, help="YAML: cold starts, spot losses, stock-outs, prices, capacity error."),
+    click.option("--policy", "policies", multiple=True, help="Policy, as NAME or NAME:SETTING=VALUE; may be repeated."),
+    click.option("--budget", "budgets", multiple=True, help="Dollars in the budget's stead, or none; may be repeated."),
+    click.option("--engine", type=click.Choice(list(compare.ENGINES)), default="fluid", show_default=True),
+    click.option("--seeds", type=click.IntRange(1, 1000), default=1, show_default=True, help="Runs, each its seed."),
+    click.option("--seed", type=int, default=0, show_default=True, help="First seed."),
+    click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."),
+    click.option("--oracle", "with_oracle", is_flag=True, help="Also the bound of perfect foresight (wants highspy)."),
+    click.option("--json", "json_path", type=_FILE, help="Write everything here."),
+    click.option("--plot", "plot_path", type=_FILE, help="Draw dollars against SLO and quality here, as SVG."),
+)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)
+
+
+def _epilog() -> str:
+    return "\b\nPolicies:\n" + "\n".join(f"  {name:14} {entry.what}" for name, entry in POLICIES.items())
+
+
+@click.command(epilog=_epilog())
+@click.argument("fleet", type=_FILE)
+@_with_options
+def simulate(fleet: Path, **options: Any) -> None:
+    """Play a trace against FLEET, a YAML file with a ModelDeployment and its AcceleratorPools.
+
+    Nothing is started: pods, queue and bill are computed. Exit code 2 on input that can't be used.
+    """
+    try:
+        contest = _contest(fleet, options)
+        bounds = compare.bounds(contest) if options["with_oracle"] else []
+        found = list(compare.entries(contest, options["jobs"]))
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"--oracle: the Python package {error.name!r} is wanted (found none); 'costwain[sim]' brings it"
+        ) from None
+    for line in table(report.cells(report.rows(found)), right=range(1, 20)):
+        click.echo(line)
+    for budget, bound in bounds:
+        click.echo(report.bound_line(budget, bound))
+    click.echo(_footnote(contest, found))
+    if options["json_path"]:
+        told = {**_about(fleet, options), "oracle": [{"budget": b, **asdict(bound)} for b, bound in bounds]}
+        _write(options["json_path"], json.dumps(report.as_json(found, told), indent=1) + "\n")
+    if options["plot_path"]:
+        _write(options["plot_path"], svg(report.rows(found)))
+
+
+def _contest(fleet: Path, options: dict[str, Any]) -> compare.Contest:
+    scenario = read_scenario(options["scenario"]) if options["scenario"] else CALM
+    take = Take(options["seed"], options["scale"], options["start"], options["duration"])
+    budgets = ["" if amount == "none" else amount for amount in options["budgets"]]
+    return compare.Contest(
+        fleet=read_fleet(fleet, scenario),
+        scenario=scenario,
+        trace=compare.Trace(options["trace"], options["format_"], take),
+        policies=options["policies"] or ("costwain",),
+        budgets=budgets or (None,),
+        engine=options["engine"],
+        seeds=options["seeds"],
+    )
+
+
+def _footnote(contest: compare.Contest, found: list[compare.Entry]) -> str:
+    requests = found[0].score.requests
+    seeds = f"{contest.seeds} seed{'' if contest.seeds == 1 else 's'}"
+    spread = "; ± is half a 95 % interval over them" if contest.seeds > 1 else ""
+    estimate = "an estimate by cohorts" if contest.engine == "fluid" else "counted request by request"
+    return f"{requests} requests, {seeds}{spread}; in SLO: {estimate}; effective: late or lost is worth nothing"
+
+
+def _about(fleet: Path, options: dict[str, Any]) -> dict[str, Any]:
+    given = {
+        k: str(v) if isinstance(v, Path) else v
+        for k, v in options.items()
+        if k not in ("json_path", "plot_path", "jobs")
+    }
+    return {"fleet": str(fleet), **{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}}
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the whole file or none of it."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise click.ClickException(f"{path}: can't be written (found {error.strerror})") from None

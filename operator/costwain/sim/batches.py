@@ -1,0 +1,63 @@
+"""Arrivals cut into the simulation's turns, with what the engines need of each cut worked out once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from costwain.sim.arrival import Arrival
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Requests of one turn; tokens. `long_output` is their 95th percentile, `outputs` five even quantiles.
+
+    `input_spread` is the mean square of the prompts over the square of their mean: 1 where all are alike.
+    """
+
+    arrivals: tuple[Arrival, ...]
+    inputs: tuple[int, ...]
+    mean_input: float
+    mean_output: float
+    long_output: float
+    outputs: tuple[int, ...]
+    input_spread: float
+
+    @property
+    def count(self) -> int:
+        return len(self.arrivals)
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of the mean request, in and out."""
+        return self.mean_input + self.mean_output
+
+
+NOTHING = Batch((), (), 0.0, 0.0, 0.0, (), 1.0)
+_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+
+def batches(arrivals: Iterable[Arrival], turn_s: float) -> list[Batch]:
+    """One batch a turn from the trace's start to its last arrival."""
+    cut: list[list[Arrival]] = []
+    for arrival in arrivals:
+        at = int(arrival.t_s // turn_s)
+        while len(cut) <= at:
+            cut.append([])
+        cut[at].append(arrival)
+    return [_batch(each) for each in cut]
+
+
+def _batch(arrivals: list[Arrival]) -> Batch:
+    if not arrivals:
+        return NOTHING
+    n = len(arrivals)
+    outputs = sorted(a.output_tokens for a in arrivals)
+    mean_input = sum(a.input_tokens for a in arrivals) / n
+    return Batch(
+        arrivals=tuple(arrivals),
+        inputs=tuple(sorted(a.input_tokens for a in arrivals)),
+        mean_input=mean_input,
+        mean_output=sum(outputs) / n,
+        long_output=outputs[int(0.95 * (n - 1))],
+        outputs=tuple(outputs[round(q * (n - 1))] for q in _QUANTILES),
+        input_spread=sum(a.input_tokens**2 for a in arrivals) / n / mean_input**2,
+    )

@@ -1,0 +1,135 @@
+"""Compare: the same requests, cold starts and losses for every policy, seed by seed."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+from costwain.domain.money import decimal_of, micro_of
+from costwain.domain.spec import Budget, ModelDeploymentSpec
+from costwain.sim.arrival import InputError
+from costwain.sim.batches import Batch, batches
+from costwain.sim.event import Event
+from costwain.sim.fleet_file import FleetFile
+from costwain.sim.fluid import Fluid
+from costwain.sim.oracle import Bound, oracle
+from costwain.sim.policies import Facts, policy_of
+from costwain.sim.scenario import Scenario
+from costwain.sim.score import Score
+from costwain.sim.trace import Take, read_trace
+from costwain.sim.world import EngineOf, Setup, World
+
+ENGINES: dict[str, EngineOf] = {"fluid": Fluid, "event": Event}
+PEAK_S = 300.0
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where requests come from; its part's seed is the run's."""
+
+    source: str
+    format: str | None = None
+    take: Take = Take()  # noqa: RUF009  frozen
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Who is compared on what. `budgets`: decimal dollars, "" for none, None for the fleet's own."""
+
+    fleet: FleetFile
+    scenario: Scenario
+    trace: Trace
+    policies: Sequence[str]
+    budgets: Sequence[str | None] = (None,)
+    engine: str = "fluid"
+    seeds: int = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run's score."""
+
+    policy: str
+    budget: str | None
+    seed: int
+    score: Score
+
+
+def check(contest: Contest) -> None:
+    """Raises InputError on what would fail later: policies and budgets, before a trace is read."""
+    for name in contest.policies:
+        policy_of(name, Facts(1.0, 1.0, 512.0, 128.0))
+    for amount in contest.budgets:
+        _budgeted(contest.fleet.spec, amount)
+
+
+def entries(contest: Contest, jobs: int = 1) -> Iterator[Entry]:
+    """Every run's score, seed by seed; raises InputError on a trace that can't be read."""
+    check(contest)
+    tasks = [(contest, seed) for seed in range(contest.seeds)]
+    if jobs <= 1 or len(tasks) == 1:
+        for task in tasks:
+            yield from _seed(task)
+        return
+    with ProcessPoolExecutor(min(jobs, len(tasks))) as pool:
+        for found in pool.map(_seed_list, tasks):
+            yield from found
+
+
+def bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
+    """The oracle's bound for the first seed's requests, by budget; raises ModuleNotFoundError without its solver."""
+    load = _load(contest, 0)
+    found = []
+    for amount in contest.budgets:
+        spec = _budgeted(contest.fleet.spec, amount)
+        bound = oracle(replace(contest.fleet, spec=spec), contest.scenario, load)
+        found.append((spec.budget.amount if spec.budget else None, bound))
+    return found
+
+
+def _load(contest: Contest, seed: int) -> list[Batch]:
+    take = replace(contest.trace.take, seed=contest.trace.take.seed + seed)
+    return batches(read_trace(contest.trace.source, contest.trace.format, take), contest.scenario.turn_seconds)
+
+
+def _seed_list(task: tuple[Contest, int]) -> list[Entry]:
+    return list(_seed(task))
+
+
+def _seed(task: tuple[Contest, int]) -> Iterator[Entry]:
+    contest, seed = task
+    load = _load(contest, seed)
+    facts = facts_of(load, contest.scenario.turn_seconds)
+    for amount in contest.budgets:
+        spec = _budgeted(contest.fleet.spec, amount)
+        setup = Setup(replace(contest.fleet, spec=spec), contest.scenario, ENGINES[contest.engine], seed)
+        for name in contest.policies:
+            score = World(setup, policy_of(name, facts)).run(load)
+            yield Entry(name, spec.budget.amount if spec.budget else None, seed, score)
+
+
+def facts_of(load: Sequence[Batch], turn_s: float) -> Facts:
+    """The mean and the busiest five minutes of a trace."""
+    n = sum(b.count for b in load)
+    wide = max(1, round(PEAK_S / turn_s))
+    counts = [b.count for b in load]
+    busiest = max(sum(counts[i : i + wide]) for i in range(max(1, len(counts) - wide + 1)))
+    return Facts(
+        peak_per_s=busiest / (min(wide, len(counts)) * turn_s),
+        mean_per_s=n / (len(counts) * turn_s),
+        mean_input=sum(b.count * b.mean_input for b in load) / n,
+        mean_output=sum(b.count * b.mean_output for b in load) / n,
+    )
+
+
+def _budgeted(spec: ModelDeploymentSpec, amount: str | None) -> ModelDeploymentSpec:
+    """The spec with another amount in its budget (a day's, where it has none), or with none."""
+    if amount is None:
+        return spec
+    if amount == "":
+        return spec.model_copy(update={"budget": None})
+    try:
+        text = decimal_of(micro_of(amount))
+    except ValueError:
+        raise InputError("budget", "want dollars such as 240.00, or none", repr(amount)) from None
+    budget = spec.budget.model_copy(update={"amount": text}) if spec.budget else Budget(amount=text)
+    return spec.model_copy(update={"budget": budget})

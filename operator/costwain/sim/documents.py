@@ -1,0 +1,41 @@
+"""YAML files of users, with where, what and found in every complaint."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from costwain.sim.arrival import InputError
+
+Parsed = TypeVar("Parsed", bound=BaseModel)
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    """The mappings in a YAML file, empty documents left out; raises InputError if it can't be read."""
+    try:
+        found = [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each is not None]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        raise InputError(str(path), "want a readable YAML file", reason) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InputError(where, "want YAML", getattr(error, "problem", None) or str(error)) from None
+    for each in found:
+        if not isinstance(each, dict):
+            raise InputError(str(path), "want mappings", repr(each)[:80])
+    return found
+
+
+def validated(kind: type[Parsed], value: Any, where: str) -> Parsed:
+    """The value as its class has it; raises InputError that names the first field at fault."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        found = repr(first["input"])[:80]
+        raise InputError(
+            f"{where}: {field}" if field else where, first["msg"].removeprefix("Value error, "), found
+        ) from None
