@@ -90,9 +90,6 @@ BAD = {
     "somebody else is to scale": _fleet(
         "spec.scaling", "mode: External is not supported yet", scaling={"mode": "External"}
     ),
-    "a percentile that isn't measured": _fleet(
-        "spec.slo", "percentile: only 95 is supported yet, found 99", slo={"percentile": 99}
-    ),
     "early steps of a budget": _fleet(
         "spec.budget",
         "thresholds: not supported yet",

@@ -1,12 +1,14 @@
 """Rates: two readings make one, resets and clocks that stand still included."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading
-from costwain.adapters.rates import PodRates, arrivals_per_s, increase, pod_rates, rate, work_of
-from costwain.domain.snapshot import Work
+from costwain.adapters.rates import PodRates, answers_of, arrivals_per_s, increase, pod_rates, rate, work_of
+from costwain.domain.snapshot import Answers, Work
 
 RATES = {  # story: (now, before, elapsed seconds, a second)
     "a counter that goes on": (110.0, 100.0, 5.0, 2.0),
@@ -33,6 +35,25 @@ def test_law_a_counter_never_goes_down(now: int, before: int) -> None:
 
 def of_pod(now: PodReading, before: PodReading | None) -> Reading[PodReading]:
     return Reading(now, 110.0, None if before is None else Reading(before, 100.0))
+
+
+PACES = {  # story: (buckets now, buckets before, answers in between)
+    "two readings": ({0.025: 5, 0.05: 9, math.inf: 10}, {0.025: 1, 0.05: 2, math.inf: 2}, (8, ((0.025, 4), (0.05, 7)))),
+    "the pod started anew": ({0.05: 1, math.inf: 2}, {0.05: 9, math.inf: 9}, (2, ((0.05, 1),))),
+    "the first reading": ({0.05: 1, math.inf: 2}, None, None),
+    "an engine without this histogram": ({}, {}, None),
+}
+
+
+@pytest.mark.parametrize(("now", "before", "want"), PACES.values(), ids=PACES)
+def test_answers_by_their_time_per_token(
+    now: dict[float, float],
+    before: dict[float, float] | None,
+    want: tuple[float, tuple[tuple[float, float], ...]] | None,
+) -> None:
+    last = None if before is None else PodReading(token_times_total=before)
+    found = answers_of(of_pod(PodReading(token_times_total=now), last))
+    assert found == (None if want is None else Answers(*want))
 
 
 UNKNOWN = PodRates(None, None, None, None, None)

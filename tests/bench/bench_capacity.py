@@ -14,7 +14,7 @@ from tests.bench.perf_rows import Row, read
 from tests.bench.report import Figure, options, publish
 
 from costwain.cli.format import table
-from costwain.decide.capacity import flops_per_s, kv_bytes_per_token, prefill_flops, prefill_s, step_s, weight_bytes
+from costwain.decide.roofline import flops_per_s, kv_bytes_per_token, prefill_flops, prefill_s, step_s, weight_bytes
 
 PRIOR_TARGET, TWO_POINTS_TARGET = 13.0, 8.0  # percent
 FEW, DRAWS = (1, 2, 4), 20

@@ -23,6 +23,8 @@ costwain_gateway_in_flight{variant="full",pool="h100"} 5
 """
 ENGINE = """vllm:num_requests_running{engine="0",model_name="m"} 7
 vllm:num_requests_waiting{engine="0",model_name="m"} 2
+vllm:request_time_per_output_token_seconds_bucket{engine="0",le="0.05",model_name="m"} 8
+vllm:request_time_per_output_token_seconds_bucket{engine="0",le="+Inf",model_name="m"} 9
 """
 
 

@@ -90,9 +90,9 @@ def test_a_budget_that_binds_costs_one_step_down_a_period_and_is_never_exceeded(
     assert all(t.queue < 200 for t in turns[6:])
     told = [w for t in turns for w in t.plan.news]
     assert [w.code for w in told] == ["SteppedDown", "SteppedUp"] * 3
-    assert told[2].sentence.startswith("full needs $15.00/h for 24.0 requests/s, $")  # with room for its rise
-    assert told[2].sentence.endswith("of $9.00 is left until 12:00: small serves for $4.00/h")
-    assert told[3].sentence.startswith("full serves for $15.00/h instead of small, $")
+    assert told[2].sentence.startswith("full needs $15.00/h for 23.5 requests/s, $")  # with room for its rise
+    assert told[2].sentence.endswith("of $9.00 is left until 12:00: small serves for $3.00/h")
+    assert told[3].sentence.startswith("full serves for $12.00/h instead of small, $")
     assert "BudgetExhausted" not in {code for t in turns for code in t.codes}
 
 
@@ -148,7 +148,8 @@ def test_a_blind_quarter_of_an_hour_moves_nothing() -> None:
 
 def slower(**change: Any) -> World:
     """A pool that is 30 % slower than its prior, and nowhere else to go."""
-    this = world(steps((0, 12.0)), pool("mi300x", total=0), scaling={**QUICK, "maxReplicas": 12}, **change)
+    change = {"scaling": {**QUICK, "maxReplicas": 12}, "slo": {"timePerOutputTokenMilliseconds": 100}, **change}
+    this = world(steps((0, 12.0)), pool("mi300x", total=0), **change)
     this.speeds = {"h100": 0.7}
     return this
 
@@ -159,7 +160,7 @@ def test_a_pool_that_is_slower_than_its_prior_is_found_out_and_sized_right() -> 
     this.run(1.5 * HOUR_S)
     (known,) = this.fleet.memory.learned
     assert (known.variant, known.pool) == ("full", "h100")
-    assert known.scalar == pytest.approx(0.7, rel=0.06)
+    assert known.scalar == pytest.approx(0.7, rel=0.07)
     later = this.run(0.5 * HOUR_S)
     assert starts(later) == 0
     assert max(t.queue for t in later) == 0
@@ -208,11 +209,11 @@ DAYS = {
 
 @pytest.mark.parametrize(("date", "hours"), DAYS.values(), ids=DAYS)
 def test_a_day_of_summer_time_is_paid_to_its_own_end(date: str, hours: int) -> None:
-    """Two hours before midnight $5.90 are left of the day: a replica of small is $3 an hour, two would be $6."""
+    """Two hours before midnight $6.10 are left of the day: a replica of small is $3 an hour, two would be $6."""
     berlin = ZoneInfo("Europe/Berlin")
     midnight_s = datetime.fromisoformat(date).replace(tzinfo=berlin).timestamp()
     begin_s = midnight_s + (hours - 2) * HOUR_S
-    spent = line("84.10", "before", begin_s - HOUR_S, begin_s)
+    spent = line("83.90", "before", begin_s - HOUR_S, begin_s)
     budget = {"amount": "90.00", "timeZone": "Europe/Berlin"}
     this = world(lambda _: 20.0, now_s=begin_s, budget=budget, ledger=SpendLedgerSpec(closed=[spent]))
     this.turn_s = 40.0

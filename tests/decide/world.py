@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 from tests.decide.builders import line
 
 from costwain.decide import decide
-from costwain.decide.capacity import tokens_per_s
+from costwain.decide.capacity import RequestShape, at_batch, tokens_per_s
 from costwain.decide.forecast import request_shape
-from costwain.decide.options import ladder
+from costwain.decide.options import Option, ladder
 from costwain.decide.shapes import shape_for
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Learned, Memory
 from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot, State, Work
+from costwain.domain.variant import Variant
 
 LOADS_S, DRAINS_S, ENDS_S = 100.0, 20.0, 10.0  # loading, the last answers, the shutdown
 _DELETED_FIRST = (State.PENDING, State.STARTING, State.DRAINED, State.DRAINING, State.READY)  # as Kubernetes does
@@ -138,8 +139,17 @@ class World:
         places = [(v.name, p.pool) for v in self.fleet.spec.variants for p in v.placements]
         speeds = [Learned(variant=v, pool=p, at_s=0, scalar=self.speeds.get(p, 1.0)) for v, p in places]
         knowing = replace(self.fleet, memory=self.fleet.memory.model_copy(update={"learned": speeds}))
-        rungs = ladder(knowing, self._standing(), request_shape(self.fleet.memory), self.now_s)
-        return {o.place: o.per_s for rung in rungs for o in rung.options}
+        request = request_shape(self.fleet.memory)
+        rungs = ladder(knowing, self._standing(), request, self.now_s)
+        return {o.place: self._full(rung.variant, o, request) for rung in rungs for o in rung.options}
+
+    def _full(self, variant: Variant, option: Option, request: RequestShape) -> float:
+        """Requests a second with every slot taken, whether or not all of them are in time."""
+        shape, accelerator = shape_for(variant), self.pools[option.place[1]].accelerator
+        assert shape is not None
+        assert accelerator is not None
+        at = at_batch(shape, accelerator, option.accelerators, request, option.slots)
+        return at.requests_per_s * self.speeds.get(option.place[1], 1.0)
 
     def _note_work(self, name: str, answered_per_s: float, per_s: Mapping[tuple[str, str], float]) -> None:
         """What each replica of a rung did, in proportion to what it carries."""

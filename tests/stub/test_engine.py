@@ -9,7 +9,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from tests.stub.process import MODEL
 
-from costwain.decide.capacity import TTFT_FIXED_S, RequestShape, prefill_s, step_s, tokens_per_s
+from costwain.decide.capacity import TTFT_FIXED_S, RequestShape, tokens_per_s
+from costwain.decide.roofline import prefill_s, step_s
 from costwain.stub.args import Settings, parse
 from costwain.stub.engine import Engine
 from costwain.stub.metrics import Metrics

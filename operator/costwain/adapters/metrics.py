@@ -8,7 +8,7 @@ import asyncio
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import aiohttp
@@ -31,8 +31,20 @@ _FINISHED = "vllm:request_success_total"
 _ENDED = "vllm:request_prompt_tokens_count"
 _ENDED_PROMPT = "vllm:request_prompt_tokens_sum"
 _ENDED_GENERATION = "vllm:request_generation_tokens_sum"
+_PACE = "vllm:request_time_per_output_token_seconds_bucket"
 POD_METRICS = frozenset(
-    (_RUNNING, _WAITING, _KV_USAGE, _PROMPT, _GENERATION, _FINISHED, _ENDED, _ENDED_PROMPT, _ENDED_GENERATION)
+    (
+        _PACE,
+        _RUNNING,
+        _WAITING,
+        _KV_USAGE,
+        _PROMPT,
+        _GENERATION,
+        _FINISHED,
+        _ENDED,
+        _ENDED_PROMPT,
+        _ENDED_GENERATION,
+    )
 )
 
 _UP = "costwain_gateway_up"
@@ -47,7 +59,8 @@ class PodReading:
     """One vLLM pod, all its engines together; None where its page doesn't say.
 
     `kv_usage` is a share (0..1) of the fullest engine. The `ended_` counters count what requests brought and got
-    at the moment at which they ended, the others as it happens.
+    at the moment at which they ended, the others as it happens. `token_times_total`: answers by an upper bound
+    of their mean time per token, seconds, infinity for all.
     """
 
     running: float | None = None
@@ -59,6 +72,7 @@ class PodReading:
     ended_total: float | None = None
     ended_prompt_tokens_total: float | None = None
     ended_generation_tokens_total: float | None = None
+    token_times_total: Mapping[float, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,14 @@ def _number(tail: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _bound_s(text: str) -> float:
+    """A bucket's bound, which may be infinite; what is no number is none either."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def _labels(text: str) -> Labels:
     return tuple(sorted((name, _ESCAPED.sub(_unescape, value)) for name, value in _LABEL.findall(text)))
 
@@ -136,7 +158,12 @@ def pod_reading(samples: Samples) -> PodReading | None:
     if not samples:
         return None
     by_name: dict[str, list[float]] = {}
-    for (name, _), value in samples.items():
+    times: dict[float, float] = {}
+    for (name, labels), value in samples.items():
+        if name == _PACE:
+            bound_s = _bound_s(dict(labels).get("le", ""))
+            times[bound_s] = times.get(bound_s, 0.0) + max(0.0, value)
+            continue
         if value >= 0:  # none of them can be negative
             by_name.setdefault(name, []).append(value)
     total = {name: sum(values) for name, values in by_name.items()}
@@ -150,6 +177,7 @@ def pod_reading(samples: Samples) -> PodReading | None:
         ended_total=total.get(_ENDED),
         ended_prompt_tokens_total=total.get(_ENDED_PROMPT),
         ended_generation_tokens_total=total.get(_ENDED_GENERATION),
+        token_times_total=times,
     )
 
 

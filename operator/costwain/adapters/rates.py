@@ -1,10 +1,11 @@
 """Rates out of counters: what two readings of a page say together. Pure."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading
-from costwain.domain.snapshot import Work
+from costwain.domain.snapshot import Answers, Work
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,18 @@ def work_of(reading: Reading[PodReading]) -> Work | None:
     if before is None or before.value.running is None or running is None or tokens_per_s is None:
         return None
     return Work(reading.at_s, reading.at_s - before.at_s, before.value.running, running, tokens_per_s)
+
+
+def answers_of(reading: Reading[PodReading]) -> Answers | None:
+    """Answers between a reading and the one before it, by their times per token; None where that can't be known."""
+    if reading.before is None:
+        return None
+    before = reading.before.value.token_times_total
+    gained = {bound_s: increase(n, before.get(bound_s)) for bound_s, n in reading.value.token_times_total.items()}
+    count = gained.pop(math.inf, None)
+    if count is None:
+        return None
+    return Answers(count, tuple(sorted((bound_s, n) for bound_s, n in gained.items() if n is not None)))
 
 
 def arrivals_per_s(reading: Reading[GatewayReading]) -> Mapping[str, float]:

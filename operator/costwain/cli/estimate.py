@@ -28,6 +28,7 @@ _OPTIONS = (
     click.option("--output", "answer", type=_TOKENS, default=128, show_default=True, help="Tokens of a mean answer."),
     click.option("--ttft-ms", type=_MILLISECONDS, default=2000, show_default=True, help="SLO of the first token."),
     click.option("--tpot-ms", type=_MILLISECONDS, default=50, show_default=True, help="SLO of each token after it."),
+    click.option("--percentile", type=click.IntRange(50, 99), default=95, show_default=True, help="In time, of 100."),
     click.option("--price", help="Dollars an accelerator-hour, to say what requests and tokens cost."),
     click.option("-o", "form", type=click.Choice(["json"]), help="The figures for a program."),
 )
@@ -48,7 +49,7 @@ def estimate(model: str, accelerator: str, count: int, form: str | None, **given
         accelerator=ACCELERATORS[accelerator],
         count=count,
         request=RequestShape(given["input_"], given["answer"]),
-        slo=Slo(given["ttft_ms"] / 1000, given["tpot_ms"] / 1000),
+        slo=Slo(given["ttft_ms"] / 1000, given["tpot_ms"] / 1000, given["percentile"] / 100),
         hourly_micro=_price(given["price"]),
     )
     found = capacity(asked.shape, asked.accelerator, count, asked.request, asked.slo)

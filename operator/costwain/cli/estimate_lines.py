@@ -4,21 +4,22 @@ from dataclasses import dataclass
 
 from costwain.cli.format import table
 from costwain.decide.capacity import (
-    HEADROOM,
     MAX_CONCURRENCY,
-    RESERVED_BYTES_PER_DEVICE,
-    USABLE_MEMORY,
     Estimate,
     RequestShape,
     Slo,
     concurrency_in_memory,
+    tokens_held,
+)
+from costwain.decide.roofline import (
+    RESERVED_BYTES_PER_DEVICE,
+    USABLE_MEMORY,
     expert_parameters,
     kv_bytes_per_token,
     kv_capacity_tokens,
     prefill_s,
     resident_bytes,
     step_s,
-    tokens_held,
     weight_bytes,
 )
 from costwain.domain.hardware import Accelerator
@@ -62,6 +63,7 @@ def figures(asked: Asked, found: Estimate) -> Figures:
         "tpot_s": found.tpot_s,
         "meets_slo": found.meets_slo,
         "requests_per_s": found.requests_per_s,
+        "share_in_time": found.in_time,
         "output_tokens_per_s": found.requests_per_s * request.output_tokens,
         "usd_per_h": usd_per_h,
         "usd_per_1000_requests": None if usd_per_h is None else usd_per_h / per_h * 1000,
@@ -85,7 +87,7 @@ def lines(asked: Asked, found: Estimate) -> list[str]:
     head = (
         f"{asked.shape.name} on {asked.count} x {asked.accelerator.name}: {request.input_tokens:g} tokens in, "
         f"{request.output_tokens:g} out; SLO {slo.ttft_s * 1000:g} ms to the first token, "
-        f"{slo.tpot_s * 1000:g} ms for each one after it"
+        f"{slo.tpot_s * 1000:g} ms for each one after it, {slo.share:.0%} of requests"
     )
     rows = [*_memory(asked), *_times(asked, found), *_rate(asked, found)]
     closing = (
@@ -144,7 +146,11 @@ def _times(asked: Asked, found: Estimate) -> list[list[str]]:
 
 def _rate(asked: Asked, found: Estimate) -> list[list[str]]:
     per_s, answer = found.requests_per_s, asked.request.output_tokens
-    why = f"{HEADROOM:g} headroom x {found.concurrency} / (first token + {answer:g} next tokens)"
+    most = found.concurrency / (found.ttft_s + answer * found.tpot_s)
+    why = (
+        f"{found.in_time:.1%} of requests in time, short answers and long prompts included; the mean one still is at "
+        f"{most:.2f}/s = {found.concurrency} / (first token + {answer:g} next tokens)"
+    )
     rows = [
         ["rate", f"{per_s:.2f} requests/s", why],
         ["", f"{per_s * answer:.0f} tokens/s", "of answers"],

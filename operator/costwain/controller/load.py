@@ -1,6 +1,7 @@
 """Load: what gateways and engines report, put together by fleet. What can't be read is None, and decide holds."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -8,11 +9,11 @@ import aiohttp
 from costwain.adapters.clock import Clock
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading, Readings
 from costwain.adapters.prometheus import Prometheus
-from costwain.adapters.rates import arrivals_per_s, pod_rates, work_of
+from costwain.adapters.rates import answers_of, arrivals_per_s, pod_rates, work_of
 from costwain.adapters.resources import PODS
 from costwain.controller.cache import Cache, Key
 from costwain.domain import names
-from costwain.domain.snapshot import Load, Work
+from costwain.domain.snapshot import Answers, Load, Work
 
 Object = dict[str, Any]
 STALE_WALL_S = 15.0  # an older page says nothing about now
@@ -33,6 +34,7 @@ class Loads:
         engines = _pages(cache, names.ROLE_MODEL, names.MODEL_PORT)
         told = await self._gateways.turn(url for urls in gateways.values() for url in urls)
         served = await self._engines.turn(url for urls in engines.values() for url in urls)
+        of = _variants(cache)
         oldest_s = self._clock.now_s() - STALE_WALL_S * self._clock.factor
         fresh = {url: reading for url, reading in served.items() if reading.at_s >= oldest_s}
         self.work = {_address(url): work for url, reading in fresh.items() if (work := work_of(reading)) is not None}
@@ -40,7 +42,8 @@ class Loads:
         for key, urls in gateways.items():
             readable = [told[url] for url in urls if url in told and told[url].at_s >= oldest_s]
             running = [fresh[url] for url in engines.get(key, ()) if url in fresh]
-            loads[key] = _load(readable, running)
+            load = _load(readable, running)
+            loads[key] = None if load is None else replace(load, answers=_answers(engines.get(key, ()), fresh, of))
         await self._second_source(loads, engines, fresh)
         return loads
 
@@ -69,6 +72,29 @@ def _pages(cache: Cache, role: str, port: int) -> dict[Key, list[str]]:
             f"http://{status['podIP']}:{port}/metrics"
         )
     return pages
+
+
+def _variants(cache: Cache) -> dict[str, str]:
+    """The variant of every model pod by its address."""
+    pods = (pod for _, pod in cache.all(PODS).items())
+    return {
+        pod.get("status", {}).get("podIP", ""): pod["metadata"].get("labels", {}).get(names.VARIANT, "")
+        for pod in pods
+        if pod["metadata"].get("labels", {}).get(names.ROLE) == names.ROLE_MODEL
+    }
+
+
+def _answers(
+    urls: Iterable[str], fresh: Mapping[str, Reading[PodReading]], of: Mapping[str, str]
+) -> dict[str, Answers]:
+    """The answers of a fleet's engines by variant."""
+    found: dict[str, Answers] = {}
+    for url in urls:
+        told = answers_of(fresh[url]) if url in fresh else None
+        if told is not None:
+            variant = of[_address(url)]
+            found[variant] = found[variant] + told if variant in found else told
+    return found
 
 
 def _address(url: str) -> str:

@@ -15,6 +15,7 @@ from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, wit
 from costwain.decide.learning import learn
 from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
 from costwain.decide.placement import arrange, wanted
+from costwain.decide.promise import keep_promises
 from costwain.decide.shortage import floor_of
 from costwain.decide.sizing import Want
 from costwain.decide.swap import Progress, held_shares, step_shares
@@ -36,12 +37,12 @@ def decide(snapshot: Snapshot) -> Plan:
 
 
 def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], now_s: float) -> FleetPlan:
-    # 1. What is asked: arrivals and the mean request, smoothed, and how fast the pods really are; pools that kept a
-    # pod waiting are given a rest.
+    # 1. What is asked: arrivals and the mean request, smoothed, how fast the pods really are, and whether their
+    # answers are in time; pools that kept a pod waiting are given a rest.
     memory, news = fleet.memory, list[Why]()
     if fleet.spec.scaling.mode != "Paused":
         memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
-        memory = learn(fleet, pools, memory, now_s)
+        memory = keep_promises(fleet, learn(fleet, pools, memory, now_s), now_s)
     # 2. What could serve it, and what bars it.
     rungs = ladder(replace(fleet, memory=memory), pools, request_shape(memory), now_s)
     best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now

@@ -75,7 +75,9 @@ class _Device:
         self.count, self.accelerator = placement.accelerators, pool.accelerator
         targets = fleet.spec.slo
         self.slo = Slo(
-            targets.time_to_first_token_milliseconds / 1000, targets.time_per_output_token_milliseconds / 1000
+            targets.time_to_first_token_milliseconds / 1000,
+            targets.time_per_output_token_milliseconds / 1000,
+            targets.percentile / 100,
         )
 
 

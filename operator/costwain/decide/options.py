@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, resident_bytes
+from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity
 from costwain.decide.learning import scalar_of
+from costwain.decide.promise import load_of
+from costwain.decide.roofline import resident_bytes
 from costwain.decide.shapes import shape_for
 from costwain.domain.models import ModelShape
 from costwain.domain.plan import Place, Why
@@ -102,6 +104,7 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
     slo = Slo(  # what takes 1/speed of the prior's time must be done in speed of the time by the prior
         fleet.spec.slo.time_to_first_token_milliseconds / 1000 * speed,
         fleet.spec.slo.time_per_output_token_milliseconds / 1000 * speed,
+        fleet.spec.slo.percentile / 100,
     )
     carries = capacity(shape, pool.accelerator, placement.accelerators, offer.request, slo)
     if isinstance(carries, DoesNotFit):
@@ -114,7 +117,7 @@ def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) ->
         most = most_now = min(most_now, sum(r.place == place and r.state is not State.PENDING for r in fleet.alive))
     return Option(
         place=place,
-        per_s=carries.requests_per_s * speed,
+        per_s=carries.requests_per_s * speed * load_of(fleet.memory, variant.name),
         slots=min(carries.concurrency, _engine_slots(variant)),
         hourly_micro=pool.hourly_micro * placement.accelerators,
         accelerators=placement.accelerators,

@@ -45,6 +45,16 @@ class Learned(Api):
     scalar: float = Field(1.0, ge=0.1, le=10, description="The ratio in use; it follows when they differ by 3 %.")
 
 
+class Promise(Api):
+    """How well a variant keeps its time per token, and how far its replicas are filled for that."""
+
+    variant: Name = Field(description="Variant.")
+    since_s: float = Field(description="When the count began, unix seconds.")
+    answered: float = Field(0.0, ge=0, description="Answers since.")
+    late: float = Field(0.0, ge=0, description="Those of them that were too slow by the token.")
+    load: float = Field(1.0, ge=0.1, le=1, description="Share of the modelled rate that its replicas are given.")
+
+
 class Memory(Api):
     """Instants and values that a later turn needs."""
 
@@ -62,4 +72,7 @@ class Memory(Api):
     )
     learned: Annotated[list[Learned], Field(max_length=128)] = Field(
         default_factory=list, description="Measured speed by (variant, pool)."
+    )
+    promises: Annotated[list[Promise], Field(max_length=8)] = Field(
+        default_factory=list, description="Whether answers are quick enough, by variant."
     )

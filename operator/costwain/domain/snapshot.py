@@ -83,11 +83,36 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Answers:
+    """Answers since the last turn; `times` are (seconds, how many had a mean time per token of at most that)."""
+
+    count: float
+    times: tuple[tuple[float, float], ...]
+
+    def within(self, bound_s: float) -> float:
+        """How many were within a bound; between two known ones their number is taken to grow evenly."""
+        if not self.times:  # unknown is not late
+            return self.count
+        below = max((t for t in self.times if t[0] <= bound_s), default=(0.0, 0.0))
+        above = min((t for t in self.times if t[0] >= bound_s), default=None)
+        if above is None or above[0] == below[0]:
+            return below[1]
+        return below[1] + (above[1] - below[1]) * (bound_s - below[0]) / (above[0] - below[0])
+
+    def __add__(self, other: "Answers") -> "Answers":
+        """Those of two engines of one kind."""
+        bounds = sorted({bound_s for bound_s, _ in (*self.times, *other.times)})
+        times = tuple((bound_s, self.within(bound_s) + other.within(bound_s)) for bound_s in bounds)
+        return Answers(self.count + other.count, times)
+
+
+@dataclass(frozen=True)
 class Load:
     """What the gateway and the engines report.
 
     `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
     at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
+    `answers` since the last turn by variant, of engines that tell.
     """
 
     arrivals_per_s: float | None
@@ -96,6 +121,7 @@ class Load:
     input_tokens: float | None = None
     output_tokens: float | None = None
     tokens_per_s: float | None = None
+    answers: Mapping[str, Answers] = field(default_factory=dict)
 
     @property
     def waiting(self) -> int:

@@ -54,13 +54,6 @@ class SLO(Api):
     time_to_first_token_milliseconds: int = Field(2000, ge=10, le=600000, description="Time to the first token.")
     time_per_output_token_milliseconds: int = Field(50, ge=1, le=60000, description="Time for each further token.")
     percentile: int = Field(95, ge=50, le=99, description="Share of requests that must meet both.")
-    rules: ClassVar = (
-        Rule(
-            "self.percentile == 95",
-            "percentile: only 95 is supported yet, found {percentile}",
-            lambda v: v.percentile == 95,
-        ),
-    )
 
 
 class Threshold(Api):

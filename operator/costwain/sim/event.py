@@ -8,6 +8,7 @@ import random
 from collections import deque
 from functools import partial
 
+from costwain.domain.snapshot import Answers as Told
 from costwain.domain.snapshot import Load, State
 from costwain.sim.batches import Batch
 from costwain.sim.engine import Scene, Terms
@@ -27,13 +28,14 @@ class Event:
         self._replicas: dict[str, Replica] = {}
         self._draw = random.Random("shares")  # noqa: S311
         self._done: list[Request] = []
+        self._quick: dict[str, list[bool]] = {}
 
     def serve(self, batch: Batch, scene: Scene) -> Load:
         """Passes one turn, from arrival to arrival and at least once a second."""
         self._terms.tally.arrived += batch.count
         self._stand(scene)
         self._reroute(scene)
-        self._done = []
+        self._done, self._quick = [], {}
         turn_s = scene.end_s - scene.start_s
         origin_s, now_s = self._origin_s(batch, scene), scene.start_s
         for arrival in batch.arrivals:
@@ -85,6 +87,7 @@ class Event:
         answers = Answers(1, in_ttft, in_tpot, in_ttft and in_tpot, tokens)
         self._terms.tally.add(variant, answers, request.arrived_s)
         self._done.append(request)
+        self._quick.setdefault(variant, []).append(in_tpot)
 
     def _reroute(self, scene: Scene) -> None:
         """What waits at a variant that is given up goes where the traffic goes."""
@@ -149,4 +152,5 @@ class Event:
             running={v: k for v, k in running.items() if k},
             input_tokens=sum(r.input_tokens for r in self._done) / n if n else None,
             output_tokens=sum(r.output_tokens for r in self._done) / n if n else None,
+            answers={v: Told(len(q), ((self._terms.slo.tpot_s, sum(q)),)) for v, q in self._quick.items()},
         )

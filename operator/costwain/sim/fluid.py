@@ -6,13 +6,14 @@ spread evenly over its cohort, and prompts are judged by the cohort's own length
 """
 
 import bisect
-import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from costwain.decide.attainment import met
 from costwain.decide.capacity import TTFT_FIXED_S, TTFT_PREFILLS_AHEAD
 from costwain.domain.plan import Place
+from costwain.domain.snapshot import Answers as Told
 from costwain.domain.snapshot import Load, State
 from costwain.sim.batches import Batch
 from costwain.sim.engine import Scene, Terms
@@ -53,13 +54,14 @@ class Fluid:
         self._queues: dict[str, deque[_Cohort]] = {}
         self._answer_s: dict[Place, float] = {}
         self._served: list[tuple[float, Batch]] = []
+        self._quick: dict[str, tuple[float, float]] = {}
         self._running: dict[str, float] = {}
 
     def serve(self, batch: Batch, scene: Scene) -> Load:
         """Passes one turn: requests come, each variant's queue is worked off, late ones give up."""
         self._terms.tally.arrived += batch.count
         self._route(batch, scene)
-        self._served, self._running = [], {}
+        self._served, self._running, self._quick = [], {}, {}
         for variant in sorted(self._queues):
             self._drop_late(variant, scene.start_s)
             self._work(variant, scene)
@@ -72,6 +74,7 @@ class Fluid:
             running={v: round(k) for v, k in self._running.items() if round(k)},
             input_tokens=sum(count * b.mean_input for count, b in self._served) / n if n else None,
             output_tokens=sum(count * b.mean_output for count, b in self._served) / n if n else None,
+            answers={v: Told(n, ((self._terms.slo.tpot_s, quick),)) for v, (n, quick) in self._quick.items()},
         )
 
     def is_free(self, pod: Pod, now_s: float) -> bool:
@@ -179,6 +182,8 @@ class Fluid:
         answers = Answers(done, done * in_ttft, done * in_tpot, done * in_both, tokens)
         self._terms.tally.add(variant, answers, cohort.first_s)
         self._served.append((done, cohort.batch))
+        before = self._quick.get(variant, (0.0, 0.0))
+        self._quick[variant] = (before[0] + done, before[1] + done * in_tpot)
 
     def _steady(self, line: _Line, batch: Batch) -> float:
         """Share of a cohort whose mean time per token is in time: a short answer may meet a long prompt.
@@ -191,7 +196,7 @@ class Fluid:
             return 0.0
         per_s = line.server.per_s(line.batch, batch.mean_input, batch.mean_output)
         return sum(
-            _met(per_s * n * line.tpot_s, prefill_s, batch.input_spread, bound_s * n) for n in batch.outputs
+            met(per_s * n * line.tpot_s, prefill_s, batch.input_spread, bound_s * n) for n in batch.outputs
         ) / len(batch.outputs)
 
     def _timely(self, line: _Line, wait_s: float, batch: Batch) -> float:
@@ -203,15 +208,3 @@ class Fluid:
         if line.server.prefill_s(batch.inputs[-1]) * ahead <= slack_s:
             return 1.0
         return bisect.bisect_right(batch.inputs, slack_s, key=lambda n: line.server.prefill_s(n) * ahead) / batch.count
-
-
-def _met(prompts: float, prefill_s: float, spread: float, bound_s: float) -> float:
-    """Chance that a Poisson number of prompts (its mean given) takes no longer than a bound."""
-    none = math.exp(-prompts)
-    some = 1 - none
-    if some < 1e-9:
-        return 1.0
-    mean_s = prompts * prefill_s / some
-    second = (prompts + prompts**2 / spread) * prefill_s**2 * spread / some  # of the sum, where there is any
-    deviation_s = math.sqrt(max(second - mean_s**2, 1e-12))
-    return none + some * 0.5 * math.erfc((mean_s - bound_s) / (deviation_s * math.sqrt(2)))

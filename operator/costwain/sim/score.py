@@ -58,10 +58,13 @@ class Track:
         self._counts: dict[str, int] = {}
         self._moved: dict[str, tuple[float, int]] = {}
         self._swaps = self._actions = self._flaps = 0
+        self._closed = False
         self.spent_micro = 0
 
     def turn(self, plan: FleetPlan, fleet: Fleet, now_s: float, took_s: float) -> None:
-        """Notes one turn."""
+        """Notes one turn; what happens after the books are closed is nobody's cost and no flap."""
+        if self._closed:
+            return
         self._decide_s.append(took_s)
         self._budgeted(fleet.ledger, now_s)
         target = max(plan.shares, key=lambda v: (plan.shares[v], v)) if plan.shares else None
@@ -100,12 +103,12 @@ class Track:
             self._windows.append(ledger.spent_micro(self._window.start_s, self._window.end_s))
             self._window = window(self._budget.period, self._budget.time_zone, self._window.end_s)
 
-    def finish(self, ledger: SpendLedgerSpec, now_s: float) -> None:
-        """Closes the books."""
+    def close(self, ledger: SpendLedgerSpec, now_s: float) -> None:
+        """Closes the books, at the last arrival: what a fleet costs after it says nothing of the trace."""
         if self._window is not None and now_s > self._window.start_s:
             self._windows.append(ledger.spent_micro(self._window.start_s, now_s))
-        days_micro = sum(day.amount_micro for day in ledger.days)
-        self.spent_micro = ledger.spent_micro(0.0, now_s) + days_micro - self._before_micro
+        self.spent_micro = total_micro(ledger, now_s) - self._before_micro
+        self._closed = True
 
     def score(self, tally: Tally, cold_s: float) -> Score:
         """The whole run."""
@@ -137,3 +140,8 @@ class Track:
             decide_ms=1000 * statistics.fmean(ordered),
             decide_p99_ms=1000 * ordered[int(0.99 * (len(ordered) - 1))],
         )
+
+
+def total_micro(ledger: SpendLedgerSpec, now_s: float) -> int:
+    """All that a ledger has ever seen, micro-dollars."""
+    return ledger.spent_micro(0.0, now_s) + sum(day.amount_micro for day in ledger.days)

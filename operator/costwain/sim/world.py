@@ -21,7 +21,7 @@ from costwain.sim.market import Market
 from costwain.sim.pods import Pods
 from costwain.sim.policy import Ours, Policy
 from costwain.sim.scenario import CALM, Scenario
-from costwain.sim.score import Score, Track
+from costwain.sim.score import Score, Track, total_micro
 from costwain.sim.server import Server, servers
 from costwain.sim.tally import Tally
 from costwain.sim.trace import Arrival
@@ -63,10 +63,10 @@ class World:
         self._warm_up(load)
         for batch in load:
             self.turn(batch)
+        self.track.close(self.fleet.ledger, self.now_s)
         for _ in range(round(self._scenario.tail_seconds / self._scenario.turn_seconds)):
             self.turn(NOTHING)
         self._engine.finish()
-        self.track.finish(self.fleet.ledger, self.now_s)
         return self.track.score(self.tally, self.pods.cold_s)
 
     def _warm_up(self, load: Sequence[Batch]) -> None:
@@ -76,7 +76,7 @@ class World:
         if self._warm_turns:
             self.tally.forget(self.now_s)
             self.pods.cold_s = 0.0
-            self.track = Track(self.fleet.spec, self.now_s, self.fleet.ledger.spent_micro(0.0, self.now_s))
+            self.track = Track(self.fleet.spec, self.now_s, total_micro(self.fleet.ledger, self.now_s))
 
     def turn(self, batch: Batch) -> FleetPlan:
         """One turn: requests are served, pods move on, the ledger is metered, the policy is asked and obeyed."""
@@ -128,4 +128,4 @@ def cost_micro(
     scenario = CALM.model_copy(update={"tail_seconds": tail_s, "start": start})
     world = World(Setup(FleetFile("sim", "sim", spec, pools), scenario), Ours())
     world.run(batches(trace, scenario.turn_seconds))
-    return world.track.spent_micro
+    return total_micro(world.fleet.ledger, world.now_s)

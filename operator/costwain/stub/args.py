@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from costwain.adapters.clock import Clock
-from costwain.decide.capacity import kv_capacity_tokens, resident_bytes
+from costwain.decide.roofline import kv_capacity_tokens, resident_bytes
 from costwain.domain.hardware import ACCELERATORS, GIB, VLLM_VERSION, Accelerator
 from costwain.domain.models import ModelShape, shape_of
 from costwain.render.vllm_args import Flag, flags_of

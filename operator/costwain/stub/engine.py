@@ -7,7 +7,7 @@ which nobody comes or goes are taken together, so a fast clock doesn't cost more
 import math
 from collections import deque
 
-from costwain.decide.capacity import prefill_s, step_s
+from costwain.decide.roofline import prefill_s, step_s
 from costwain.stub.args import Settings
 from costwain.stub.sequence import ABORT, Meter, Sequence
 

@@ -8,10 +8,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from costwain.decide.capacity import RequestShape, kv_capacity_tokens
+from costwain.decide.capacity import RequestShape
 from costwain.decide.forecast import FIRST_GUESS
 from costwain.decide.options import ENGINE_SLOTS, Option, ladder
 from costwain.decide.placement import arrange
+from costwain.decide.roofline import kv_capacity_tokens
 from costwain.decide.shapes import shape_for
 from costwain.domain.plan import FleetPlan, Money, Place, Plan
 from costwain.domain.snapshot import Fleet, Snapshot, State

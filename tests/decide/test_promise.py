@@ -1,0 +1,73 @@
+"""Promises: what a quarter of an hour of answers does to how far replicas are filled."""
+
+from dataclasses import replace
+
+import pytest
+from tests.decide.builders import NOW_S, fleet
+
+from costwain.decide.promise import LEAST, PERIOD_S, keep_promises, load_of
+from costwain.domain.memory import Memory, Promise
+from costwain.domain.snapshot import Answers, Load
+
+TURN_S = 15.0
+
+
+def told(count: float, quick: float, queued: int = 0) -> Load:
+    """Answers of `full`, some of them within its 50 ms."""
+    return Load(1.0, {"full": queued} if queued else {}, {}, answers={"full": Answers(count, ((0.05, quick),))})
+
+
+def after(load: Load | None, for_s: float = PERIOD_S + TURN_S, start: float = 1.0) -> Memory:
+    this, memory = fleet(), Memory(promises=[Promise(variant="full", since_s=NOW_S, load=start)])
+    for turn in range(1, round(for_s / TURN_S) + 1):
+        memory = keep_promises(replace(this, load=load), memory, NOW_S + turn * TURN_S)
+    return memory
+
+
+STORIES = {  # story: (what each turn tells, load before, load after; 95 % are promised)
+    "as many in time as promised": (told(20, 19.2), 0.8, 0.8),
+    "too many late": (told(20, 18.0), 0.8, 0.68),
+    "hardly any late": (told(20, 20), 0.8, 0.88),
+    "never more than the model gives": (told(20, 20), 1.0, 1.0),
+    "never less than a quarter": (told(20, 10), 0.26, LEAST),
+    "a queue's own delay": (told(20, 10, queued=5), 0.8, 0.8),
+    "too few answers to tell": (told(0.5, 0), 0.8, 0.8),
+    "engines that say nothing": (Load(1.0, {}, {}), 0.8, 0.8),
+    "nothing readable": (None, 0.8, 0.8),
+}
+
+
+@pytest.mark.parametrize(("load", "before", "loaded"), STORIES.values(), ids=STORIES)
+def test_a_quarter_of_an_hour_of_answers(load: Load | None, before: float, loaded: float) -> None:
+    assert load_of(after(load, start=before), "full") == pytest.approx(loaded)
+
+
+def test_nothing_moves_before_a_change_can_have_been_felt() -> None:
+    assert load_of(after(told(20, 10), PERIOD_S - TURN_S), "full") == 1.0
+
+
+def test_a_change_begins_the_count_anew() -> None:
+    (promise,) = after(told(20, 18.0)).promises
+    assert (promise.answered, promise.late) == (20.0, 2.0)
+
+
+def test_a_variant_that_never_answered_is_filled_as_the_model_says() -> None:
+    assert load_of(Memory(), "small") == 1.0
+
+
+WITHIN = {  # story: (bound, how many of 10 answers: 4 up to 25 ms, 8 up to 50 ms, the rest above)
+    "a known bound": (0.05, 8.0),
+    "between two": (0.0375, 6.0),
+    "below the first": (0.0125, 2.0),
+    "beyond the last": (0.2, 8.0),
+}
+
+
+@pytest.mark.parametrize(("bound_s", "n"), WITHIN.values(), ids=WITHIN)
+def test_answers_within_a_bound(bound_s: float, n: float) -> None:
+    assert Answers(10, ((0.025, 4), (0.05, 8))).within(bound_s) == pytest.approx(n)
+
+
+def test_answers_of_two_engines_add_up() -> None:
+    both = Answers(10, ((0.025, 4), (0.05, 8))) + Answers(2, ((0.025, 0), (0.05, 1)))
+    assert both == Answers(12, ((0.025, 4), (0.05, 9)))
