@@ -152,7 +152,7 @@ def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tup
     serves = f"{choice.rung.name} serves for {priced(choice.mix.hourly_micro)}"
     if names.index(choice.rung.name) < names.index(current.name):
         money = (
-            f", {dollars(case.purse.left_micro)}{case.purse.terms.where} is left until {until}" if case.purse else ""
+            f", {dollars(case.purse.left_micro)} is left{case.purse.terms.where} until {until}" if case.purse else ""
         )
         return replace(choice, news=Why("SteppedUp", f"{serves} instead of {current.name}{money}"))
     needs = f"{current.name} needs {priced(left.hourly_micro)} for {case.want.per_s:.1f} requests/s"
@@ -161,8 +161,8 @@ def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tup
         return replace(choice, news=Why("SteppedDown", f"{room}: {serves}"))
     if case.purse is None:
         return replace(choice, news=Why("SteppedDown", f"{needs}: {serves}"))
-    of = case.purse.terms.where or f" of {dollars(case.purse.limit_micro)}"
-    left_text = f"{dollars(case.purse.left_micro)}{of} is left until {until}"
+    of = "" if case.purse.terms.shared else f" of {dollars(case.purse.limit_micro)}"
+    left_text = f"{dollars(case.purse.left_micro)}{of} is left{case.purse.terms.where} until {until}"
     return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
 
 

@@ -78,16 +78,16 @@ def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
         return draft
     terms = min((purse.terms for purse in ended), key=lambda terms: terms.keeps_floor)
     counts = {**dict.fromkeys(draft.counts, 0), **(facts.floor if terms.keeps_floor else {})}
-    left = f"{dollars(min(purse.left_micro for purse in ended))}{terms.where}"
+    left = f"{dollars(min(purse.left_micro for purse in ended))} is left{terms.where}"
     if any(counts.values()):
         if terms.dry:
-            sentence = f"{left} is left, no more than is reserved: only the declared floor stays"
+            sentence = f"{left}, no more than is reserved: only the declared floor stays"
             return draft.because(counts, "BudgetFloor", sentence)
-        return draft.because(counts, "BudgetFloor", f"{left} is left: only the declared floor stays, above the budget")
+        return draft.because(counts, "BudgetFloor", f"{left}: only the declared floor stays, above the budget")
     if terms.shared:
-        sentence = f"{left} is left, no more than stopping costs: nothing runs until there is more"
+        sentence = f"{left}, no more than stopping costs: nothing runs until there is more"
         return draft.because(counts, "BudgetExhausted", sentence)
-    return draft.because(counts, "BudgetExhausted", f"{left} is left in this period: nothing runs until the next one")
+    return draft.because(counts, "BudgetExhausted", f"{left} in this period: nothing runs until the next one")
 
 
 GUARDS: tuple[Guard, ...] = (within_hard_budget, within_bounds)
