@@ -4,6 +4,7 @@ Where decide() was meant to change, write the recorded turn anew: `python -m tes
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,13 @@ def test_a_recorded_turn_gives_the_same_plan_bit_for_bit() -> None:
     assert decide(turn.snapshot) == turn.plan
     again = json.dumps(encoded(decide(turn.snapshot)))
     assert again == json.dumps(json.loads(RECORDED.read_text(encoding="utf-8"))["plan"])
+
+
+def test_a_turn_of_before_shared_budgets_still_reads_and_is_decided_alike() -> None:
+    old = read(RECORDED.with_name("turn-before-shared-budgets.json"))
+    (before,), (after,) = old.plan.fleets, decide(old.snapshot).fleets
+    assert (old.snapshot.budgets, old.snapshot.undecided, old.plan.budgets) == ((), (), ())
+    assert replace(after, money=replace(after.money, planned_micro_per_h=None)) == before
 
 
 def test_it_is_told_with_the_numbers_of_then() -> None:
