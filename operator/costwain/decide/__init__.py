@@ -45,12 +45,15 @@ def decide(snapshot: Snapshot) -> Plan:
 
 
 def _asking(snapshot: Snapshot, ordered: Sequence[Fleet]) -> dict[Key, Case]:
-    """What each member of a shared budget would run if it had the dollars, as far as the accelerators go."""
+    """What each member of a shared budget would run if it had the dollars, as far as the accelerators go.
+
+    Its claim is in its memory then.
+    """
     pools, cases = dict(snapshot.pools), dict[Key, Case]()
     for fleet in ordered:
         if is_member(snapshot, fleet):
             case, _ = _understood(fleet, pools, snapshot.now_s)
-            cases[fleet.key] = case
+            cases[fleet.key] = replace(case, fleet=with_claim(case.fleet, claim_of(case)))
             offer = best_offer(case)
             pools = _less_claims(pools, fleet, offer[1].counts if offer else {})
     return cases

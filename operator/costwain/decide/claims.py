@@ -62,7 +62,7 @@ def _asked(case: Case) -> tuple[int, int, float]:
     running = running_micro_per_h(case.fleet)
     offers = _offers(case)
     best = best_offer(case)
-    if best is None or case.fleet.load is None or case.fleet.spec.scaling.mode == "Paused":
+    if best is None or case.fleet.load is None or stands_still(case):
         return running, 0, 0.0
     target = case.fleet.memory.target
     step = way_down(case, offers, next((rung for rung, _ in offers if rung.name == target), None))
@@ -76,14 +76,22 @@ def _asked(case: Case) -> tuple[int, int, float]:
     return _with_margin(max(dearest, (1 + LATER) * step.reserve_micro_per_h)), beside, step.both_s
 
 
+def stands_still(case: Case) -> bool:
+    """Whether nothing changes in the fleet whatever it costs: it is paused, or nobody knows its budget's time zone."""
+    if case.fleet.spec.scaling.mode == "Paused":
+        return True
+    try:
+        purse(case.fleet, case.now_s)
+    except ValueError:
+        return True
+    return False
+
+
 def needed_micro(case: Case, claim: Claim, window: Window) -> int:
     """What the claim comes to until a window ends, but not more than the fleet's own budget lets it spend."""
     left_s = window.left_s(case.now_s)
     needed = cost_micro(claim.hourly_micro, left_s) + cost_micro(claim.moving_micro, min(claim.moving_s, left_s))
-    try:
-        own = purse(case.fleet, case.now_s)
-    except ValueError:  # a time zone that nobody knows: nothing changes there
-        own = None
+    own = None if stands_still(case) else purse(case.fleet, case.now_s)
     if own is None:
         return needed
     periods = math.ceil(max(0.0, window.end_s - own.window.end_s) / (own.window.end_s - own.window.start_s))
@@ -98,9 +106,9 @@ def beyond_micro(case: Case, claim: Claim, window: Window, committed: Commitment
 
 
 def commitment(case: Case, window: Window, *, keeps_floor: bool) -> Commitment:
-    """What runs in the fleet must be stopped, which takes its time; a paused one runs on; a declared floor stays."""
+    """What runs must be stopped, which takes its time, or runs on where nothing is decided; a declared floor stays."""
     fleet, left_s = case.fleet, window.left_s(case.now_s)
-    if fleet.spec.scaling.mode == "Paused":
+    if stands_still(case):
         return Commitment(cost_micro(running_micro_per_h(fleet), left_s), 0)
     stop_s = min(stopping_s(fleet), left_s)
     owed = owed_micro(fleet, case.now_s, left_s) + cost_micro(_soon_micro_per_h(case), stop_s)
