@@ -50,12 +50,12 @@ def test_the_lower_priority_steps_down_first_and_says_why() -> None:
 
 def test_without_the_other_it_would_not_have_stepped_down() -> None:
     bronze = member("bronze", slowly(20.0))
-    together("22.00", bronze).run(2 * HOUR_S)
+    together("22.00", bronze).run(HOUR_S)
     assert swaps(bronze.turns) == ["full"]
 
 
 def test_a_fair_share_treats_both_alike() -> None:
-    one, two = member("one", slowly(20.0), priority=10), member("two", slowly(20.0))
+    one, two = member("one", slowly(20.0), 30.0, priority=10), member("two", slowly(20.0), 30.0)
     this = together("18.00", one, two, sharing="FairShare")
     this.run(2 * HOUR_S)
     assert [(t.plan.target, t.ready) for t in one.turns] == [(t.plan.target, t.ready) for t in two.turns]
@@ -66,7 +66,7 @@ def test_a_fair_share_treats_both_alike() -> None:
 def test_what_a_quiet_fleet_does_not_need_serves_the_busy_one() -> None:
     """The busy one needs $15 an hour and half of $18 is $9: it is served all the same."""
     busy, quiet = member("busy", slowly(20.0)), member("quiet", lambda _: 0.0)
-    together("20.00", busy, quiet, sharing="FairShare").run(2 * HOUR_S)
+    together("20.00", busy, quiet, sharing="FairShare").run(HOUR_S)
     assert swaps(busy.turns) == ["full"]
 
 
@@ -76,7 +76,7 @@ def test_a_load_that_swings_does_not_swap_the_other_s_variants() -> None:
     bronze = member("bronze", slowly(12.0), turn_s=30.0)
     this = together("20.00", swinging, bronze)
     this.run(3 * HOUR_S)
-    assert len(swaps(bronze.turns)) <= 5  # without a claim that is held they were 11
+    assert len(swaps(bronze.turns)) <= 2 * 3  # down and up once a period; without a claim that is held, 11
     assert starts(bronze.turns) <= 6 * 3
     assert most_spent(this) <= micro_of("20.00")
 
