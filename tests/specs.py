@@ -198,11 +198,23 @@ BAD = {
         "spec",
         "memory, memoryBandwidthGBps and bf16Tflops go together",
     ),
-    "a budget over several fleets": Bad(
+    "early steps of a shared budget": Bad(
+        "InferenceBudget", {"thresholds": [{"percent": 80}]}, "spec", "thresholds: not supported yet"
+    ),
+    "once more money to share": Bad(
         "InferenceBudget",
-        {},
+        {"override": {"amount": "50.00", "until": "2026-12-01T00:00:00Z"}},
         "spec",
-        "InferenceBudget: not supported yet; give each ModelDeployment a budget",
+        "override: not supported yet",
+    ),
+    "a shared budget by the week": Bad(
+        "InferenceBudget", {"period": "Week"}, "spec", "period: Week is not supported yet"
+    ),
+    "a shared budget by the month": Bad(
+        "InferenceBudget", {"period": "Month"}, "spec", "period: Month is not supported yet"
+    ),
+    "the cheapest variant of every member for ever": Bad(
+        "InferenceBudget", {"onExhausted": "Cheapest"}, "spec", "onExhausted: Cheapest is not supported yet"
     ),
     "a pod that ended before it began": Bad(
         "SpendLedger",
@@ -248,6 +260,22 @@ GOOD = {
     "an accelerator by its figures": (
         "AcceleratorPool",
         pool(accelerator="b999", memory="192Gi", memoryBandwidthGBps=8000, bf16Tflops=2000),
+    ),
+    "a budget over every fleet": ("InferenceBudget", {"amount": "100.00"}),
+    "a budget over the fleets of a team": (
+        "InferenceBudget",
+        {
+            "amount": "5",
+            "period": "Hour",
+            "timeZone": "Europe/Berlin",
+            "onExhausted": "ScaleToZero",
+            "selector": {"namespaces": ["shop"], "matchLabels": {"team": "blue"}},
+            "sharing": "FairShare",
+        },
+    ),
+    "a ledger that knows whose dollars they were": (
+        "SpendLedger",
+        {"labelled": [{"sinceMilliseconds": 0, "labels": {"team": "blue"}}]},
     ),
     "a ledger with a pod on the bill": ("SpendLedger", {"epoch": 3, "open": [line()]}),
 }

@@ -160,6 +160,21 @@ def test_cost_knows_the_budget_and_that_a_fleet_was_deleted(lists: dict[str, lis
     assert costwain("cost", "chat", "--days", "7").output == "shop/chat\nnothing spent in 7 days\n"
 
 
+def test_cost_ends_with_the_budgets_that_fleets_share(lists: dict[str, list[Object]]) -> None:
+    put(lists, fleet("chat"))
+    put(lists, ledger("chat"), plural="spendledgers")
+    said = {"spent": "3.20", "forecast": "8.10", "members": 2, "periodEnd": "2026-11-24T11:00:00Z"}
+    lists[f"{GROUP}/inferencebudgets"] = [
+        {"metadata": {"name": "team"}, "spec": {"amount": "9"}, "status": said},
+        {"metadata": {"name": "new"}, "spec": {"amount": "5"}},
+    ]
+    assert costwain("cost").output.endswith(
+        "\n\nInferenceBudget new  ? of $5.00 until ?, forecast ?, members ?\n"
+        "InferenceBudget team  $3.20 of $9.00 until 2026-11-24T11:00:00Z, forecast $8.10, members 2\n"
+    )
+    assert "InferenceBudget" not in costwain("cost", "chat").output
+
+
 ERRORS = {  # story: (words, exit code, message)
     "a fleet that isn't there": (
         ["get", "chta"],

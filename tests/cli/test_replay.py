@@ -28,6 +28,13 @@ def test_a_recorded_turn_gives_the_same_plan_bit_for_bit() -> None:
     assert again == json.dumps(json.loads(RECORDED.read_text(encoding="utf-8"))["plan"])
 
 
+def test_a_turn_of_before_shared_budgets_still_reads_and_can_be_decided_on() -> None:
+    old = read(RECORDED.with_name("turn-before-shared-budgets.json"))
+    assert (old.snapshot.budgets, old.snapshot.undecided, old.plan.budgets) == ((), (), ())
+    (plan,) = decide(old.snapshot).fleets
+    assert plan.target in {v.name for v in old.snapshot.fleets[0].spec.variants}
+
+
 def test_it_is_told_with_the_numbers_of_then() -> None:
     got = replay("chat", "--replay", str(RECORDED))
     assert got.exit_code == 0

@@ -56,6 +56,7 @@ MAY = {
     "see fleets, pools and budgets": (READ, f"{names.GROUP}/modeldeployments {names.GROUP}/acceleratorpools"),
     "see shared budgets": (READ, f"{names.GROUP}/inferencebudgets"),
     "write their status": ("patch", f"{names.GROUP}/modeldeployments/status {names.GROUP}/acceleratorpools/status"),
+    "say what a shared budget paid": ("patch", f"{names.GROUP}/inferencebudgets/status"),
     "own what it makes for a fleet": ("update", f"{names.GROUP}/modeldeployments/finalizers"),
     "keep the ledgers": (f"{READ} create update patch delete", f"{names.GROUP}/spendledgers"),
     "see nodes": (READ, "/nodes"),

@@ -5,10 +5,11 @@ accelerators in each pool, nobody else there, ten o'clock, no budget, no pod, no
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from costwain.decide.budget import Purse
+from costwain.decide.budget import Purse, own_terms
 from costwain.decide.case import Case
 from costwain.decide.forecast import Forecast
 from costwain.decide.options import Option, Rung
@@ -160,4 +161,6 @@ def purse(left: str, limit: str = "100.00", left_s: float = HOUR_S, period_s: fl
 
 def case(of: Fleet, *rungs: Rung, per_s: float = 10.0, money: Purse | None = None, idle: bool = False) -> Case:
     """A choice to be made for a demand."""
-    return Case(of, rungs, Forecast(per_s, per_s, idle), money, NOW_S)
+    if money is not None and of.spec.budget is not None:
+        money = replace(money, terms=own_terms(of.spec.budget))
+    return Case(of, rungs, Forecast(per_s, per_s, idle), money, NOW_S, () if money is None else (money,))

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from tests.decide.builders import NOW_S, PRICES, fleet, ledger, load, pool, replica, variant
 
 from costwain.decide import decide
-from costwain.domain.memory import Demand, Memory, Peak, Refusal
+from costwain.domain.memory import Claim, Demand, Memory, Peak, Refusal
 from costwain.domain.plan import FleetPlan
-from costwain.domain.snapshot import Fleet, Pool, Replica, Snapshot, State
+from costwain.domain.pool import InferenceBudgetSpec
+from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State, Undecided
 
 RUNGS, POOLS = ("full", "small", "tiny"), ("h100", "mi300x", "l40s")
 URIS = {"full": "hf://Qwen/Qwen3-32B", "small": "hf://Qwen/Qwen3-8B", "tiny": "hf://Qwen/Qwen3-0.6B"}
@@ -62,6 +63,7 @@ def memories(draw: st.DrawFn) -> Memory:
         return Memory()
     fast = draw(RATES)
     share = draw(st.sampled_from([25, 50, 100]))
+    claim = Claim(at_s=NOW_S - 5, since_s=NOW_S - 400, hourly_micro=draw(st.sampled_from([0, 3_000_000, 50_000_000])))
     both = {"full": share, "small": 100 - share}
     return Memory(
         demand=Demand(at_s=NOW_S - 5, fast_per_s=fast, slow_per_s=draw(RATES), input_tokens=512, output_tokens=128),
@@ -72,6 +74,7 @@ def memories(draw: st.DrawFn) -> Memory:
         shares={k: v for k, v in both.items() if v},
         stepped_at_s=NOW_S - draw(st.sampled_from([5.0, 500.0])),
         refusals=draw(st.sampled_from([[], [Refusal(pool="h100", until_s=NOW_S + 60)]])),
+        claim=draw(st.sampled_from([None, claim])),
     )
 
 
@@ -83,15 +86,41 @@ def fleets(draw: st.DrawFn, name: str = "chat") -> Fleet:
     made = fleet(
         *these, name=name, variants=draw(ladders()), budget=draw(_budgets), swap=draw(_swaps), scaling=draw(_scalings),
         load=draw(st.one_of(st.none(), seen, seen, seen)), memory=draw(memories()), priority=draw(st.integers(0, 1)),
+        labels=draw(st.sampled_from([{}, {"team": "blue"}])),
     )  # fmt: skip
     return replace(made, ledger=ledger(draw(st.sampled_from(["0", "1.90", "23.90", "89.00"])), these))
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, most: int = 2) -> Snapshot:
-    """Some fleets on three pools, whose accelerators their pods hold."""
+def snapshots(draw: st.DrawFn, most: int = 2, least_budgets: int = 0) -> Snapshot:
+    """Some fleets on three pools, whose accelerators their pods hold; often under shared budgets."""
     found = tuple(draw(fleets(f"chat-{i}")) for i in range(draw(st.integers(1, most))))
-    return Snapshot(NOW_S, found, {name: draw(_pool(name, found)) for name in POOLS})
+    budgets = tuple(draw(_shared(f"team-{i}")) for i in range(draw(st.integers(least_budgets, 2))))
+    others = draw(_undecided()) if budgets else ()
+    return Snapshot(NOW_S, found, {name: draw(_pool(name, found)) for name in POOLS}, budgets, others)
+
+
+@st.composite
+def _shared(draw: st.DrawFn, name: str) -> SharedBudget:
+    """An InferenceBudget over all, over one team, over nobody, or over a clock that nobody knows."""
+    spec = {
+        "amount": draw(st.sampled_from(["0", "2.00", "24.00", "90.00", "1000.00"])),
+        "period": draw(st.sampled_from(["Hour", "Day"])),
+        "timeZone": draw(st.sampled_from(["Etc/UTC", "Etc/UTC", "Mars/Base"])),
+        "onExhausted": draw(st.sampled_from(["ScaleToFloor", "ScaleToZero"])),
+        "sharing": draw(st.sampled_from(["Priority", "FairShare"])),
+        "selector": draw(st.sampled_from([{}, {"matchLabels": {"team": "blue"}}, {"namespaces": ["elsewhere"]}])),
+    }
+    return SharedBudget(name, InferenceBudgetSpec.model_validate(spec))
+
+
+@st.composite
+def _undecided(draw: st.DrawFn) -> tuple[Undecided, ...]:
+    """Nobody, or one that is deleted or can't be read, with a pod on the bill."""
+    if draw(st.booleans()):
+        return ()
+    standing = (replica("full/h100", age_s=600.0, uid="other"),)
+    return (Undecided("default", "other", ledger("1.50", standing), stays=draw(st.booleans())),)
 
 
 @st.composite

@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costwain.decide.metering import Bill, Watch, meter
-from costwain.domain.ledger import RECENT_S, SpendLedgerSpec
+from costwain.decide.metering import CHANGES_MOST, Bill, Watch, labelled, meter
+from costwain.domain.ledger import RECENT_S, Labelled, SpendLedgerSpec
 
 HOUR_MICRO = 3_600_000_000  # a micro-dollar a microsecond: 1 dollar a second
 
@@ -82,3 +82,32 @@ def test_the_ledger_is_the_sum_over_lifetimes_however_often_it_is_looked_at(live
         ledger = meter(ledger, [*seen, *known], Watch(float(now), float(now), gone))
         ledger = meter(ledger, seen, Watch(float(now), float(now), gone))
     assert ledger.spent_micro(0.0, 2000.0) == sum(length for _, length in lives) * 1_000_000
+
+
+def test_the_first_labels_stand_for_all_that_was_before() -> None:
+    ledger = labelled(SpendLedgerSpec(), {"team": "blue"}, 5000.0)
+    assert ledger.labelled == [Labelled(since_milliseconds=0, labels={"team": "blue"})]
+    assert labelled(ledger, {"team": "blue"}, 6000.0) is ledger
+    assert labelled(ledger, None, 6000.0) is ledger  # deleted: its dollars stay whose they were
+
+
+def test_other_labels_count_from_when_they_were_seen() -> None:
+    ledger = labelled(labelled(SpendLedgerSpec(), {}, 5000.0), {"team": "blue"}, 6000.5)
+    assert [(x.since_milliseconds, x.labels) for x in ledger.labelled] == [(0, {}), (6_000_500, {"team": "blue"})]
+    assert ledger.labels_over_time({})[1] == (6000.5, float("inf"), {"team": "blue"})
+
+
+def test_labels_of_before_the_last_two_days_are_forgotten_and_a_label_that_swings_fills_no_ledger() -> None:
+    ledger = SpendLedgerSpec()
+    for at_s, team in ((0.0, "a"), (100.0, "b"), (200.0 + RECENT_S, "c")):
+        ledger = labelled(ledger, {"team": team}, at_s)
+    assert [x.labels["team"] for x in ledger.labelled] == ["b", "c"]
+    for i in range(100):
+        ledger = labelled(ledger, {"team": str(i)}, 300.0 + RECENT_S + i)
+    assert len(ledger.labelled) == CHANGES_MOST
+
+
+def test_labels_that_the_ledger_cannot_hold_are_left_out() -> None:
+    many = {f"label-{i:03d}": "x" for i in range(100)} | {"a" * 300: "x"}
+    (found,) = labelled(SpendLedgerSpec(), many, 0.0).labelled
+    assert len(found.labels) == 64

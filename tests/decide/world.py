@@ -71,13 +71,21 @@ class World:
         return self.turns[before:]
 
     def _turn(self) -> None:
-        self._live()
+        self.live()
+        self.seen = Snapshot(self.now_s, (self.fleet,), self._standing())
+        (plan,) = decide(self.seen).fleets
+        self.obey(plan)
+
+    def live(self) -> None:
+        """What happened since the last turn, up to what this one sees."""
+        self._age()
         running = self._serve()
         self._bill()
         seen = None if self.blind(self.now_s) else self._load(running)
         self.fleet = replace(self.fleet, load=seen)
-        self.seen = Snapshot(self.now_s, (self.fleet,), self._standing())
-        (plan,) = decide(self.seen).fleets
+
+    def obey(self, plan: FleetPlan) -> None:
+        """Writes the turn down, and does what it says."""
         start_s = plan.money.start_s or 0.0
         ready: dict[tuple[str, str], int] = {}
         for r in self.fleet.replicas:
@@ -100,7 +108,7 @@ class World:
         used = {name: sum(r.accelerators for r in self.fleet.replicas if r.pool == name) for name in self.pools}
         return {name: replace(pool, used=pool.used + used[name]) for name, pool in self.pools.items()}
 
-    def _live(self) -> None:
+    def _age(self) -> None:
         lived = [self._lived(r) for r in self.fleet.replicas]
         self.fleet = replace(self.fleet, replicas=tuple(r for r in lived if r is not None))
 

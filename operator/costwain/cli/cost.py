@@ -7,20 +7,23 @@ import click
 from pydantic import ValidationError
 
 from costwain.adapters.clock import Clock
-from costwain.adapters.kube import Kube
-from costwain.adapters.resources import MODEL_DEPLOYMENTS, SPEND_LEDGERS
-from costwain.cli.format import Object, key_of
+from costwain.adapters.kube import ApiError, Kube
+from costwain.adapters.resources import INFERENCE_BUDGETS, MODEL_DEPLOYMENTS, SPEND_LEDGERS
+from costwain.cli.format import Object, key_of, shared_budget_line
 from costwain.cli.reads import Where, find, run, where_options
 from costwain.cli.spend import Bill, past_lines, spend_lines
 from costwain.decide.window import window
 from costwain.domain.ledger import RETENTION_DAYS, SpendLedgerSpec
 from costwain.domain.money import micro_of
 
+UNSEEN = (403, 404)
+
 
 @dataclass(frozen=True)
 class _Found:
     ledgers: list[Object]
     budgets: dict[str, Object]  # by namespace/name; a deleted fleet still has its ledger
+    shared: list[Object]
 
 
 @click.command()
@@ -35,12 +38,26 @@ def cost(at: Where, days: int | None) -> None:
     for i, item in enumerate(found.ledgers):
         lines = _lines(item, found.budgets.get(key_of(item)), days, now_s)
         click.echo("\n".join(([""] if i else []) + lines))
+    if found.shared and days is None:
+        click.echo("\n".join(["", *map(shared_budget_line, found.shared)]))
 
 
 async def _read(kube: Kube, at: Where) -> _Found:
     ledgers = await find(kube, SPEND_LEDGERS, at)
     fleets = await find(kube, MODEL_DEPLOYMENTS, Where(None, at.namespace))
-    return _Found(ledgers, {key_of(fleet): fleet["spec"].get("budget") or {} for fleet in fleets})
+    budgets = {key_of(fleet): fleet["spec"].get("budget") or {} for fleet in fleets}
+    return _Found(ledgers, budgets, [] if at.name else await _shared(kube))
+
+
+async def _shared(kube: Kube) -> list[Object]:
+    """Shared budgets belong to the whole cluster: not everybody may see them, and not every cluster knows them."""
+    try:
+        items, _ = await kube.list(INFERENCE_BUDGETS)
+    except ApiError as error:
+        if error.status not in UNSEEN:
+            raise
+        return []
+    return sorted(items, key=key_of)
 
 
 def _lines(item: Object, budget: Object | None, days: int | None, now_s: float) -> list[str]:

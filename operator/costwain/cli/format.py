@@ -108,6 +108,17 @@ def plan_lines(plan: FleetPlan, now_s: float) -> list[str]:
     return lines + (["variants", *table(shares, right=[1])] if shares else [])
 
 
+def shared_budget_line(budget: Object) -> str:
+    """An InferenceBudget as `cost` ends with it; what its operator hasn't said yet is a question mark."""
+    status, spec = budget.get("status") or {}, budget["spec"]
+    members = status.get("members")
+    spent = f"{money(status.get('spent'))} of {money(spec['amount'])}"
+    return (
+        f"InferenceBudget {budget['metadata']['name']}  {spent} until {status.get('periodEnd') or _UNKNOWN}, "
+        f"forecast {money(status.get('forecast'))}, members {_UNKNOWN if members is None else members}"
+    )
+
+
 def stale(fleet: Object) -> list[str]:
     """A warning where the status doesn't speak of the spec as it is now."""
     generation = fleet["metadata"].get("generation", 0)
@@ -129,7 +140,8 @@ def _ready(status: Object) -> str:
 def _budget(cost: Object) -> str:
     if cost.get("limit") is None:
         return f"none, {money(cost.get('spent'))} spent"
-    spent = f"{money(cost.get('spent'))} of {money(cost['limit'])}"
+    part = f" of InferenceBudget {cost['sharedBudget']}" if "sharedBudget" in cost else ""
+    spent = f"{money(cost.get('spent'))} of {money(cost['limit'])}{part}"
     return f"{bar(cost.get('percent'))}  {spent}, forecast {money(cost.get('forecast'))}, until {_end(cost)}"
 
 

@@ -13,9 +13,18 @@ from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.ledger import Key, LedgerConflictError, Ledgers
 from costwain.adapters.prometheus import Prometheus
 from costwain.adapters.recorder import Recorder
-from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS, SCALERS
+from costwain.adapters.resources import (
+    ACCELERATOR_POOLS,
+    DEPLOYMENTS,
+    INFERENCE_BUDGETS,
+    MODEL_DEPLOYMENTS,
+    NODES,
+    PODS,
+    SCALERS,
+)
 from costwain.controller.act import Hands, act
 from costwain.controller.apply import Applier
+from costwain.controller.budgets import labels_of, report_budgets
 from costwain.controller.cache import Cache
 from costwain.controller.load import Loads
 from costwain.controller.observe import Known, Parsed, observe, pools, replicas_by_fleet
@@ -24,7 +33,7 @@ from costwain.controller.refusals import refuse, report_pools
 from costwain.controller.settings import Settings
 from costwain.controller.statuses import Statuses
 from costwain.decide import decide
-from costwain.decide.metering import Watch, meter
+from costwain.decide.metering import Watch, labelled, meter
 from costwain.domain import names
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
@@ -36,6 +45,7 @@ _MANAGED = f"{names.MANAGED_BY}={names.FIELD_MANAGER}"
 WATCHED = (
     (MODEL_DEPLOYMENTS, None),
     (ACCELERATOR_POOLS, None),
+    (INFERENCE_BUDGETS, None),
     (NODES, None),
     (PODS, _MANAGED),
     (DEPLOYMENTS, _MANAGED),
@@ -103,6 +113,7 @@ class Loop:
         for key, sentence in refused.items():
             await refuse(self._hands, key, sentence, wall_s)
         await report_pools(self._hands, snapshot.pools, wall_s)
+        await report_budgets(self._hands, plan.budgets, wall_s)
 
     async def _act(self, plan: FleetPlan, snapshot: Snapshot, epoch: int) -> None:
         """One fleet; what the API server refuses for it doesn't keep the others waiting."""
@@ -132,6 +143,8 @@ class Loop:
             before = self._ledgers.all.get(key, SpendLedgerSpec())
             bills = [bill for r in replicas.get(key, ()) if (bill := bill_of(r, standing.get(r.pool))) is not None]
             after = meter(before, bills, watch)
+            if key in self._ledgers.all or after is not before:
+                after = labelled(after, labels_of(self.cache, key), watch.now_s)
             if after is not before:
                 await self._ledgers.save(key, after, epoch)
                 self.cache.forget({line.uid for line in before.open} - {line.uid for line in after.open})

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from costwain.adapters.clock import Clock
 from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS
+from costwain.controller.budgets import shared_budgets, undecided_bills
 from costwain.controller.cache import Cache, Key
 from costwain.controller.pods import accelerators_of, replica_of
 from costwain.controller.pools import pool_of, resource_of
@@ -61,7 +62,9 @@ def observe(cache: Cache, parsed: Parsed, known: Known, clock: Clock) -> tuple[S
             refused[key] = spec
             continue
         fleets.append(_fleet(obj, spec, replicas.get(key, ()), known, cache))
-    return Snapshot(clock.now_s(), tuple(fleets), standing), refused
+    budgets = shared_budgets(cache)
+    undecided = undecided_bills(cache, known.ledgers, {f.key for f in fleets}) if budgets else ()
+    return Snapshot(clock.now_s(), tuple(fleets), standing, budgets, undecided), refused
 
 
 def pools(cache: Cache) -> dict[str, Pool]:
@@ -120,6 +123,7 @@ def _fleet(obj: Object, spec: ModelDeploymentSpec, replicas: tuple[Replica, ...]
         ledger=known.ledgers.get(key, SpendLedgerSpec()),
         memory=known.memories.get(metadata["uid"]) or _remembered(obj),
         broken=_broken(spec),
+        labels=metadata.get("labels") or {},
     )
 
 

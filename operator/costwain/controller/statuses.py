@@ -7,8 +7,8 @@ from costwain.controller.apply import Applier
 from costwain.domain import names
 
 Object = dict[str, Any]
-_MOVING = ("cost", "queue")  # numbers that change by themselves
-_MOVING_MEMORY = ("demand", "peaks", "busyAtS", "learned")
+_MOVING = ("cost", "queue", "spent", "forecast", "percent", "shares")  # numbers that change by themselves
+_MOVING_MEMORY = ("demand", "peaks", "busyAtS", "learned", "claim")
 
 
 class Statuses:

@@ -11,6 +11,7 @@ from costwain.decide.window import Window, window
 from costwain.domain.money import cost_micro, dollars, micro_of
 from costwain.domain.plan import Money
 from costwain.domain.snapshot import Fleet, State
+from costwain.domain.spec import Budget
 
 UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
 SERVE_S = 600.0  # what a start is worth, where the money doesn't last to the period's end
@@ -20,18 +21,40 @@ _LEAVING = (State.DRAINING, State.DRAINED, State.TERMINATING)
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Whose money it is and how it ends; `shared` names the InferenceBudget, None is the fleet's own.
+
+    `where` goes into sentences after what is left. `next_micro`: what the next period gives, None as much again.
+    `dry`: all that is left for the fleet is needed to stop what it runs.
+    """
+
+    time_zone: str = "Etc/UTC"
+    keeps_floor: bool = True
+    shared: str | None = None
+    where: str = ""
+    next_micro: int | None = None
+    dry: bool = False
+
+
+@dataclass(frozen=True)
 class Purse:
-    """The running period's money: micro-dollars, fleet seconds."""
+    """The running period's money: micro-dollars, fleet seconds. The limit of a shared one is the fleet's part."""
 
     window: Window
     limit_micro: int
     spent_micro: int
     uncertain_micro: int
     now_s: float
+    terms: Terms = Terms()
 
     @property
     def left_micro(self) -> int:
         return max(0, self.limit_micro - self.spent_micro)
+
+    @property
+    def next_micro(self) -> int:
+        """What the next period gives."""
+        return self.limit_micro if self.terms.next_micro is None else self.terms.next_micro
 
     @property
     def left_s(self) -> float:
@@ -47,7 +70,7 @@ class Purse:
         rate = self.even_micro_per_h / (1 + UP_MARGIN)
         if self.left_s >= start_s + SERVE_S:
             return rate
-        return min(rate, self.limit_micro * 3600 / (self.window.end_s - self.window.start_s))
+        return min(rate, self.next_micro * 3600 / (self.window.end_s - self.window.start_s))
 
     def lasts_s(self, hourly_micro: int, reserve_micro: int) -> float:
         """Seconds for which a rate can be paid if the reserve rate is to be paid after it."""
@@ -72,7 +95,13 @@ def purse(fleet: Fleet, now_s: float) -> Purse | None:
         spent_micro=fleet.ledger.spent_micro(period.start_s, now_s),
         uncertain_micro=fleet.ledger.uncertain_micro(period.start_s),
         now_s=now_s,
+        terms=own_terms(budget),
     )
+
+
+def own_terms(budget: Budget) -> Terms:
+    """The terms of a fleet's own budget."""
+    return Terms(budget.time_zone, budget.on_exhausted == "ScaleToFloor")
 
 
 @dataclass(frozen=True)
@@ -121,7 +150,7 @@ def next_pays(purse: Purse, hourly_micro: int, duration_s: float, step: Step) ->
     period_s = purse.window.end_s - purse.window.start_s
     for_s = min(duration_s, period_s)
     needed = cost_micro(hourly_micro, for_s) + cost_micro(step.reserve_micro_per_h, period_s - for_s)
-    return needed * (1 + UP_MARGIN) <= purse.limit_micro
+    return needed * (1 + UP_MARGIN) <= purse.next_micro
 
 
 def _until_it_serves(purse: Purse, step: Step) -> int:
@@ -139,13 +168,18 @@ def must_stop(fleet: Fleet, purse: Purse, hourly_micro: int) -> bool:
 
 
 def must_stop_all(fleet: Fleet, purse: Purse) -> bool:
-    """The same for all that is on the bill; what is leaving already owes only the rest of its time."""
+    """The same for all that is on the bill."""
+    return purse.terms.dry or owed_micro(fleet, purse.now_s, purse.left_s) > purse.left_micro
+
+
+def owed_micro(fleet: Fleet, now_s: float, left_s: float) -> int:
+    """What all on the bill still costs if it is stopped now; what is leaving owes only the rest of its time."""
     leaving = {r.uid: r.since_s for r in fleet.replicas if r.state in _LEAVING}
-    owed_micro = 0
+    owed = 0
     for line in fleet.ledger.open:
-        gone_s = leaving.get(line.uid, purse.now_s) + stopping_s(fleet)
-        owed_micro += cost_micro(line.hourly_micro, max(0.0, min(gone_s - purse.now_s, purse.left_s)))
-    return owed_micro > purse.left_micro
+        gone_s = leaving.get(line.uid, now_s) + stopping_s(fleet)
+        owed += cost_micro(line.hourly_micro, max(0.0, min(gone_s - now_s, left_s)))
+    return owed
 
 
 def stopping_s(fleet: Fleet) -> float:
@@ -162,7 +196,7 @@ def money(fleet: Fleet, purse: Purse | None, planned_micro_per_h: int) -> Money:
     """The figures for the status."""
     hourly = running_micro_per_h(fleet)
     if purse is None:
-        return Money(hourly_micro=hourly)
+        return Money(hourly_micro=hourly, planned_micro_per_h=planned_micro_per_h)
     return Money(
         hourly_micro=hourly,
         start_s=purse.window.start_s,
@@ -172,6 +206,8 @@ def money(fleet: Fleet, purse: Purse | None, planned_micro_per_h: int) -> Money:
         limit_micro=purse.limit_micro,
         forecast_micro=purse.spent_micro + cost_micro(planned_micro_per_h, purse.left_s),
         allowance_micro_per_h=purse.even_micro_per_h,
+        planned_micro_per_h=planned_micro_per_h,
+        shared=purse.terms.shared,
     )
 
 

@@ -17,13 +17,14 @@ DOWN_MARGIN = 0.10  # the mean request wanders by so much: what it seems to spar
 
 @dataclass(frozen=True)
 class Case:
-    """Everything on which a choice rests; `purse` None without a budget."""
+    """Everything on which a choice rests; `purse`, the one of the `purses` that binds, None without a budget."""
 
     fleet: Fleet
     rungs: tuple[Rung, ...]
     expected: Forecast
     purse: Purse | None
     now_s: float
+    purses: tuple[Purse, ...] = ()
 
     @cached_property
     def eligible(self) -> tuple[Rung, ...]:
@@ -59,8 +60,7 @@ class Case:
 
     def clock(self, at_s: float) -> str:
         """An instant as the budget's time zone writes it."""
-        budget = self.fleet.spec.budget
-        zone = ZoneInfo(budget.time_zone if budget else "Etc/UTC")
+        zone = ZoneInfo(self.purse.terms.time_zone if self.purse else "Etc/UTC")
         return datetime.fromtimestamp(at_s, zone).strftime("%H:%M")
 
 

@@ -22,7 +22,7 @@ def choose(case: Case) -> Choice | None:
         return None
     current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
     offers = [(rung, case.mix(rung, case.want)) for rung in case.eligible]
-    step = _way_down(case, offers, current)
+    step = way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
     for rung, mix in _whole(case, payable, current, step):
         return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
@@ -95,7 +95,7 @@ def _too_late(case: Case, current: Rung, step: Step) -> bool:
     return late and case.count(current) > 0 and not case.mix(current, case.want).short
 
 
-def _way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
+def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
     """The cheapest acceptable rung's rate, how long a swap to it runs both, and what serves until then."""
     rung, mix = min(offers, key=lambda offer: (offer[1].short, offer[1].hourly_micro))
     swap = case.fleet.spec.swap
@@ -125,15 +125,15 @@ def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:
 
 def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) -> Choice:
     """No rung can be paid to the end of the period: the one with the fewest dollars a request, as far as they go."""
-    budget, purse = case.fleet.spec.budget, case.purse
-    if budget is None or purse is None:  # without a budget only a dwell time can bar every rung: stay
+    purse = case.purse
+    if purse is None:  # without a budget only a dwell time can bar every rung: stay
         return _most_of(case, offers)
     current = next((r for r, _ in offers if r.name == case.fleet.memory.target), None)
     if current is not None and _too_late(case, current, step):
         rung = current
     else:
         rung = min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
-    floor = case.fleet.spec.scaling.min_replicas if budget.on_exhausted == "ScaleToFloor" else 0
+    floor = case.fleet.spec.scaling.min_replicas if purse.terms.keeps_floor else 0
     return within_money(case, purse, rung, floor)
 
 
@@ -151,7 +151,9 @@ def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tup
     left = next(mix for rung, mix in offers if rung.name == current.name)
     serves = f"{choice.rung.name} serves for {priced(choice.mix.hourly_micro)}"
     if names.index(choice.rung.name) < names.index(current.name):
-        money = f", {dollars(case.purse.left_micro)} is left until {until}" if case.purse else ""
+        money = (
+            f", {dollars(case.purse.left_micro)} is left{case.purse.terms.where} until {until}" if case.purse else ""
+        )
         return replace(choice, news=Why("SteppedUp", f"{serves} instead of {current.name}{money}"))
     needs = f"{current.name} needs {priced(left.hourly_micro)} for {case.want.per_s:.1f} requests/s"
     if left.short:
@@ -159,7 +161,8 @@ def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tup
         return replace(choice, news=Why("SteppedDown", f"{room}: {serves}"))
     if case.purse is None:
         return replace(choice, news=Why("SteppedDown", f"{needs}: {serves}"))
-    left_text = f"{dollars(case.purse.left_micro)} of {dollars(case.purse.limit_micro)} is left until {until}"
+    of = "" if case.purse.terms.shared else f" of {dollars(case.purse.limit_micro)}"
+    left_text = f"{dollars(case.purse.left_micro)}{of} is left{case.purse.terms.where} until {until}"
     return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
 
 

@@ -29,7 +29,7 @@ class Facts:
     """What a guard may look at."""
 
     fleet: Fleet
-    purse: Purse | None
+    purses: tuple[Purse, ...]
     floor: dict[Place, int]
 
 
@@ -73,14 +73,21 @@ def _here(fleet: Fleet, place: Place) -> int:
 
 def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
     """Pods go before the money does: what runs now must still be payable while it stops."""
-    purse = facts.purse
-    if purse is None or not must_stop_all(facts.fleet, purse):
+    ended = [purse for purse in facts.purses if must_stop_all(facts.fleet, purse)]
+    if not ended:
         return draft
-    counts = {**dict.fromkeys(draft.counts, 0), **facts.floor}
-    left = dollars(purse.left_micro)
+    terms = min((purse.terms for purse in ended), key=lambda terms: terms.keeps_floor)
+    counts = {**dict.fromkeys(draft.counts, 0), **(facts.floor if terms.keeps_floor else {})}
+    left = f"{dollars(min(purse.left_micro for purse in ended))} is left{terms.where}"
     if any(counts.values()):
-        return draft.because(counts, "BudgetFloor", f"{left} is left: only the declared floor stays, above the budget")
-    return draft.because(counts, "BudgetExhausted", f"{left} is left in this period: nothing runs until the next one")
+        if terms.dry:
+            sentence = f"{left}, no more than is reserved: only the declared floor stays"
+            return draft.because(counts, "BudgetFloor", sentence)
+        return draft.because(counts, "BudgetFloor", f"{left}: only the declared floor stays, above the budget")
+    if terms.shared:
+        sentence = f"{left}, no more than stopping costs: nothing runs until there is more"
+        return draft.because(counts, "BudgetExhausted", sentence)
+    return draft.because(counts, "BudgetExhausted", f"{left} in this period: nothing runs until the next one")
 
 
 GUARDS: tuple[Guard, ...] = (within_hard_budget, within_bounds)

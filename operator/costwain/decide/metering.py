@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from costwain.domain.ledger import RECENT_S, RETENTION_DAYS, DaySum, Line, SpendLedgerSpec
+from costwain.domain.ledger import RECENT_S, RETENTION_DAYS, DaySum, Labelled, Line, SpendLedgerSpec
 from costwain.domain.money import cost_micro
 
+LABELS_MOST, LABEL_CHARACTERS = 64, 253  # what the ledger's schema takes
+CHANGES_MOST = 32
 CLOSED_MOST = 3000  # lines kept one by one; older ones become day sums earlier when there are more
 
 
@@ -57,6 +59,26 @@ def meter(ledger: SpendLedgerSpec, bills: Sequence[Bill], watch: Watch) -> Spend
     through = {"metered_through_milliseconds": _ms(watch.now_s)}
     lines = [line.model_copy(update=through) for line in (*kept, *opened)]
     return _compacted(ledger.model_copy(update={"open": lines, "closed": [*ledger.closed, *closed]}), watch.now_s)
+
+
+def labelled(ledger: SpendLedgerSpec, labels: Mapping[str, str] | None, now_s: float) -> SpendLedgerSpec:
+    """The ledger with the fleet's labels from now on, if they changed; itself otherwise, or where the fleet is gone.
+
+    They say whose shared budget its dollars are. The first ones known stand for all that was before.
+    """
+    short = {k: v for k, v in sorted((labels or {}).items()) if len(k) <= LABEL_CHARACTERS}
+    worn = dict(list(short.items())[:LABELS_MOST])
+    if labels is None or (ledger.labelled and ledger.labelled[-1].labels == worn):
+        return ledger
+    old = [x for i, x in enumerate(ledger.labelled) if not _over(ledger.labelled[i + 1 :], now_s)]
+    since = {"since_milliseconds": _ms(now_s) if ledger.labelled else 0}
+    kept = [*old, Labelled(labels=worn, **since)][-CHANGES_MOST:]
+    return ledger.model_copy(update={"labelled": kept})
+
+
+def _over(later: Sequence[Labelled], now_s: float) -> bool:
+    """Whether the next labels came so long ago that no budget's period asks for those before."""
+    return bool(later) and later[0].since_milliseconds / 1000 < now_s - RECENT_S
 
 
 def _line(bill: Bill, since_s: float, now_s: float) -> Line:

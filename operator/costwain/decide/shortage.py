@@ -13,13 +13,13 @@ from costwain.domain.plan import Why
 def within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
     """As many replicas of a rung as the rest of the period can pay, at least the declared floor."""
     mix = _growing(case, purse, rung, _staying(case, purse, rung))
-    until = case.clock(purse.window.end_s)
+    until, left = case.clock(purse.window.end_s), f"{dollars(purse.left_micro)} left{purse.terms.where}"
     if mix.replicas >= floor:
         count = mix.replicas or "no replica"
-        sentence = f"{dollars(purse.left_micro)} left until {until} pays {count} of {rung.name}"
+        sentence = f"{left} until {until} pays {count} of {rung.name}"
         return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
     least = floor_of(case, rung, floor)
-    sentence = f"{dollars(purse.left_micro)} left until {until}: {floor} of {rung.name} stay as the declared floor"
+    sentence = f"{left} until {until}: {floor} of {rung.name} stay as the declared floor"
     return Choice(rung, least, Why("BudgetFloor", sentence))
 
 

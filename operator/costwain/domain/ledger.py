@@ -4,11 +4,13 @@ A pod's bill runs from its binding to a node until it is gone. While it is open 
 without a write; when it closes, its line moves to `closed`, and after two days into `days`.
 """
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from costwain.domain.api import Api, Name, Rule, ShortText
+from costwain.domain.api import Api, Labels, Name, Rule, ShortText
 from costwain.domain.money import cost_micro
 
 RECENT_S = 2 * 86400.0  # lines stay exact for the longest budget period that is metered by the second, and a day more
@@ -57,6 +59,13 @@ class DaySum(Api):
     uncertain_micro: int = Field(0, ge=0, description="Part of it in which nobody was watching.")
 
 
+class Labelled(Api):
+    """The labels that the ModelDeployment had from an instant on: they say whose shared budget the dollars were."""
+
+    since_milliseconds: int = Field(ge=0, description="Since when, unix milliseconds; 0 for all that was before.")
+    labels: Labels = Field(default_factory=dict, description="Its labels.")
+
+
 class SpendLedgerSpec(Api):
     """The ledger of one ModelDeployment, written by the operator alone."""
 
@@ -69,6 +78,18 @@ class SpendLedgerSpec(Api):
     days: Annotated[list[DaySum], Field(max_length=8000)] = Field(
         default_factory=list, description="Older lines, summed by day."
     )
+
+    labelled: Annotated[list[Labelled], Field(max_length=32)] = Field(
+        default_factory=list, description="Labels of the ModelDeployment in the last days, the oldest first."
+    )
+
+    def labels_over_time(self, labels: Mapping[str, str]) -> list[tuple[float, float, Mapping[str, str]]]:
+        """(from, until, labels), unix seconds, in order; `labels` for all time where none were written down."""
+        since_s = [worn.since_milliseconds / 1000 for worn in self.labelled]
+        if not since_s:
+            return [(0.0, math.inf, labels)]
+        until_s = [*since_s[1:], math.inf]
+        return [(a, b, worn.labels) for a, b, worn in zip(since_s, until_s, self.labelled, strict=True)]
 
     def spent_micro(self, start_s: float, end_s: float) -> int:
         """Micro-dollars spent between two instants (unix seconds) not further back than two days."""

@@ -55,6 +55,16 @@ class Promise(Api):
     load: float = Field(1.0, ge=0.1, le=1, description="Share of the modelled rate that its replicas are given.")
 
 
+class Claim(Api):
+    """What the fleet asks of shared budgets: a rate to the period's end, and another beside it for a while."""
+
+    at_s: float = Field(description="Instant of the last update, unix seconds.")
+    since_s: float = Field(description="Since when the rate is asked for, unix seconds; it falls only after a while.")
+    hourly_micro: int = Field(ge=0, description="Micro-dollars an hour to the period's end.")
+    moving_micro: int = Field(0, ge=0, description="Micro-dollars an hour beside it while variants change.")
+    moving_s: float = Field(0.0, ge=0, description="For how long, seconds.")
+
+
 class Memory(Api):
     """Instants and values that a later turn needs."""
 
@@ -76,3 +86,4 @@ class Memory(Api):
     promises: Annotated[list[Promise], Field(max_length=8)] = Field(
         default_factory=list, description="Whether answers are quick enough, by variant."
     )
+    claim: Claim | None = Field(None, description="What it asks of shared budgets; absent without one.")

@@ -22,6 +22,7 @@ class Money:
     """The budget's window as this decision saw it; micro-dollars, fleet seconds, micro-dollars an hour.
 
     Fields are None where there is no budget. `forecast_micro`: spent plus the planned rate over the rest.
+    `shared` names the InferenceBudget that binds; the limit is then the fleet's part of it.
     """
 
     hourly_micro: int
@@ -32,6 +33,8 @@ class Money:
     limit_micro: int | None = None
     forecast_micro: int | None = None
     allowance_micro_per_h: int | None = None
+    planned_micro_per_h: int | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,37 @@ class FleetPlan:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A member's part of a shared budget: spent, and what it may still spend, in micro-dollars."""
+
+    namespace: str
+    name: str
+    spent_micro: int
+    left_micro: int
+
+
+@dataclass(frozen=True)
+class BudgetPlan:
+    """A shared budget's running period: micro-dollars, fleet seconds.
+
+    `reserved_micro`: what stopping costs where nobody decides; the shares and it add up to what is left.
+    """
+
+    name: str
+    start_s: float
+    end_s: float
+    limit_micro: int
+    spent_micro: int
+    reserved_micro: int
+    forecast_micro: int
+    shares: tuple[Share, ...] = ()
+    problems: tuple[Why, ...] = ()
+
+
+@dataclass(frozen=True)
 class Plan:
-    """Fleets in the order in which they were decided."""
+    """Fleets in the order in which they were decided, and the shared budgets by name."""
 
     now_s: float
     fleets: tuple[FleetPlan, ...]
+    budgets: tuple[BudgetPlan, ...] = ()

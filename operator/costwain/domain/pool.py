@@ -1,13 +1,27 @@
 """What administrators write: pools of accelerators with prices, and budgets over several fleets."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from costwain.domain.api import Api, EnvVar, Labels, Money, Name, Quantity, Rule, ShortText, Timestamp, Toleration
+from costwain.domain.api import (
+    Api,
+    EnvVar,
+    Labels,
+    Money,
+    Quantity,
+    Rule,
+    ShortText,
+    Timestamp,
+    Toleration,
+    later,
+    later_value,
+)
 from costwain.domain.spec import OnExhausted, Override, Period, Threshold
 
 VendorName = Literal["nvidia", "amd", "google", "intel", "aws", "cpu"]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 CapacityType = Literal["OnDemand", "Spot", "Reserved"]
 
 
@@ -80,10 +94,15 @@ class AcceleratorPoolSpec(Api):
 class BudgetSelector(Api):
     """Which fleets share a budget."""
 
-    namespaces: Annotated[list[Name], Field(max_length=256)] = Field(
+    namespaces: Annotated[list[Namespace], Field(max_length=256)] = Field(
         default_factory=list, description="Namespaces; empty means all."
     )
     match_labels: Labels = Field(default_factory=dict, description="Labels of the ModelDeployments.")
+
+    def matches(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether a fleet with these labels is a member."""
+        here = not self.namespaces or namespace in self.namespaces
+        return here and all(labels.get(key) == value for key, value in self.match_labels.items())
 
 
 class InferenceBudgetSpec(Api):
@@ -93,17 +112,15 @@ class InferenceBudgetSpec(Api):
     currency: Literal["USD"] = Field("USD", description="Currency.")
     period: Period = Field("Day", description="Calendar period.")
     time_zone: ShortText = Field("Etc/UTC", description="IANA time zone of the period's boundaries.")
-    thresholds: Annotated[list[Threshold], Field(max_length=8)] = Field(
-        default_factory=list, description="Early steps."
-    )
+    thresholds: Annotated[list[Threshold], Field(max_length=8)] | None = Field(None, description="Early steps.")
     on_exhausted: OnExhausted = Field("ScaleToFloor", description="What the members do without money.")
     override: Override | None = Field(None, description="Once more money, with an end.")
     selector: BudgetSelector = Field(default_factory=BudgetSelector, description="Its members; default every fleet.")
     sharing: Literal["Priority", "FairShare"] = Field("Priority", description="Who gets the dollars first.")
     rules: ClassVar = (
-        Rule(
-            "!has(self.amount)",
-            "InferenceBudget: not supported yet; give each ModelDeployment a budget",
-            lambda v: False,
-        ),
+        later("thresholds"),
+        later("override"),
+        later_value("period", "Week"),
+        later_value("period", "Month"),
+        later_value("onExhausted", "Cheapest"),
     )

@@ -8,7 +8,7 @@ from functools import cached_property
 from costwain.domain.hardware import Accelerator
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
-from costwain.domain.pool import AcceleratorPoolSpec
+from costwain.domain.pool import AcceleratorPoolSpec, InferenceBudgetSpec
 from costwain.domain.spec import ModelDeploymentSpec
 
 
@@ -151,6 +151,7 @@ class Fleet:
     ledger: SpendLedgerSpec = field(default_factory=SpendLedgerSpec)
     memory: Memory = field(default_factory=Memory)
     broken: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -190,9 +191,29 @@ class Fleet:
 
 
 @dataclass(frozen=True)
+class SharedBudget:
+    """One InferenceBudget as administrators wrote it."""
+
+    name: str
+    spec: InferenceBudgetSpec
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """The bill of a fleet on which nobody decides: it is deleted, or (`stays`) its spec can't be used."""
+
+    namespace: str
+    name: str
+    ledger: SpendLedgerSpec
+    stays: bool = False
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """The whole fleet at one instant (`now_s`, fleet seconds)."""
+    """The whole fleet at one instant (`now_s`, fleet seconds); bills of others count in shared budgets."""
 
     now_s: float
     fleets: tuple[Fleet, ...]
     pools: Mapping[str, Pool]
+    budgets: tuple[SharedBudget, ...] = ()
+    undecided: tuple[Undecided, ...] = ()

@@ -50,6 +50,9 @@ class CostStatus(Api):
     forecast: Money | None = Field(None, description="Dollars expected by the period's end at the planned rate.")
     limit: Money | None = Field(None, description="The budget's amount.")
     percent: int | None = Field(None, ge=0, description="Spent, percent of the limit.")
+    shared_budget: ShortText | None = Field(
+        None, description="InferenceBudget that binds; the limit is the fleet's part of it. Absent: its own budget."
+    )
     allowance: Money | None = Field(None, description="Dollars an hour that the rest of the period can pay.")
     price_source: ShortText | None = Field(None, description="Where the prices of the running pods are from.")
     price_as_of: ShortText | None = Field(None, description="When the oldest of these prices was valid (RFC 3339).")
@@ -106,11 +109,26 @@ class AcceleratorPoolStatus(Api):
     nodes: int = Field(0, ge=0, description="Nodes.")
 
 
+class BudgetShare(Api):
+    """A member's part of a shared budget."""
+
+    namespace: ShortText = Field(description="Namespace of the ModelDeployment.")
+    name: ShortText = Field(description="Its name.")
+    spent: Money = Field(description="Dollars that it spent in the period.")
+    left: Money = Field(description="Dollars that it may still spend, as the split is now.")
+
+
 class InferenceBudgetStatus(Api):
     """What a shared budget has paid."""
 
     observed_generation: int = Field(0, ge=0, description="Generation of the spec that was acted upon.")
-    conditions: Conditions = Field(default_factory=list, description="Ready.")
+    conditions: Conditions = Field(default_factory=list, description="Ready, WithinBudget.")
+    period_start: ShortText | None = Field(None, description="Start of the period (RFC 3339).")
+    period_end: ShortText | None = Field(None, description="End of the period (RFC 3339).")
     spent: Money | None = Field(None, description="Dollars spent in the period.")
     forecast: Money | None = Field(None, description="Dollars expected by its end.")
+    percent: int | None = Field(None, ge=0, description="Spent, percent of the amount.")
     members: int = Field(0, ge=0, description="Fleets under it.")
+    shares: Annotated[list[BudgetShare], Field(max_length=256)] = Field(
+        default_factory=list, description="Its members, by name; the first 256."
+    )

@@ -23,8 +23,8 @@ from costwain.local.store import Task
 from costwain.local.view import showing
 from costwain.local.view_end import Ending
 from costwain.local.view_model import Look, told_of, view_of
+from costwain.render.conditions import rfc3339
 from costwain.render.crd import KINDS, crd
-from costwain.render.status import rfc3339
 from costwain.sim.arrival import Arrival
 
 FLEET, NAMESPACE, SYSTEM = "chat", "default", "costwain-system"

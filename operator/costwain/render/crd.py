@@ -109,12 +109,16 @@ INFERENCE_BUDGET = Kind(
     InferenceBudgetSpec,
     InferenceBudgetStatus,
     (
+        Column("Ready", _condition("Ready")),
         Column("Limit", ".spec.amount"),
         Column("Period", ".spec.period"),
         Column("Spent", ".status.spent"),
         Column("Forecast", ".status.forecast"),
+        Column("Budget%", ".status.percent", "integer"),
         Column("Members", ".status.members", "integer"),
         _AGE,
+        Column("Sharing", ".spec.sharing", wide=True),
+        Column("Reason", _condition("Ready", "reason"), wide=True),
     ),
 )
 SPEND_LEDGER = Kind(

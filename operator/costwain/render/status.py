@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from costwain.domain import names
@@ -10,6 +9,7 @@ from costwain.domain.money import decimal_of, dollars
 from costwain.domain.plan import FleetPlan, Money
 from costwain.domain.pool import Price
 from costwain.domain.snapshot import Fleet, Load, State
+from costwain.render.conditions import Verdict, rfc3339, stamped
 
 TOKENS_EVERY = 1_000_000
 _STARTED = (State.READY,)
@@ -71,24 +71,7 @@ def conditions(fleet: Fleet, plan: FleetPlan, seen: Seen) -> list[dict[str, Any]
         _degraded(fleet, plan),
         _scaler_conflict(seen),
     ]
-    before = {c["type"]: c for c in seen.before.get("conditions", [])}
-    now = rfc3339(seen.wall_s)
-    return [
-        {
-            "type": kind,
-            "status": value,
-            "reason": reason,
-            "message": message[:4096],
-            "observedGeneration": fleet.generation,
-            "lastTransitionTime": before[kind]["lastTransitionTime"]
-            if kind in before and before[kind]["status"] == value and before[kind].get("lastTransitionTime")
-            else now,
-        }
-        for kind, value, reason, message in verdicts
-    ]
-
-
-Verdict = tuple[str, str, str, str]
+    return stamped(verdicts, seen.before.get("conditions", []), fleet.generation, seen.wall_s)
 
 
 def _ready(fleet: Fleet, plan: FleetPlan, seen: Seen) -> Verdict:
@@ -134,7 +117,8 @@ def _within_budget(plan: FleetPlan) -> Verdict:
     money = plan.money
     if money.limit_micro is None or money.spent_micro is None:
         return "WithinBudget", "True", "NoBudget", "no budget is set; spend is metered"
-    text = f"{dollars(money.spent_micro)} of {dollars(money.limit_micro)} spent"
+    part = "" if money.shared is None else f" (its part of InferenceBudget {money.shared})"
+    text = f"{dollars(money.spent_micro)} of {dollars(money.limit_micro)}{part} spent"
     stopped = next((w for w in plan.reasons if w.code in ("BudgetFloor", "BudgetExhausted", "BudgetShort")), None)
     if money.spent_micro > money.limit_micro:
         return "WithinBudget", "False", "Overspent", text + (f"; {stopped.sentence}" if stopped else "")
@@ -207,6 +191,7 @@ def _cost(money: Money, load: Load | None) -> dict[str, Any]:
         "limit": decimal_of(money.limit_micro),
         "percent": money.spent_micro * 100 // money.limit_micro if money.limit_micro else 0,
         "allowance": decimal_of(_cents(money.allowance_micro_per_h or 0)),
+        **({} if money.shared is None else {"sharedBudget": money.shared}),
     }
 
 
@@ -229,12 +214,3 @@ def _decision(plan: FleetPlan, seen: Seen) -> dict[str, Any]:
     before = seen.before.get("decision") or {}
     same = [r["code"] for r in before.get("reasons", [])] == [r["code"] for r in reasons]
     return {"at": before["at"] if same and not plan.news else rfc3339(seen.now_s), "reasons": reasons}
-
-
-def rfc3339(at_s: float) -> str:
-    """Unix seconds as Kubernetes writes instants.
-
-    >>> rfc3339(0)
-    '1970-01-01T00:00:00Z'
-    """
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
