@@ -59,6 +59,7 @@ class World:
     tenants: tuple[Tenant, ...] = ()
     tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
+    observed_percent: int = 3
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=lambda: next(_worlds))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -88,6 +89,7 @@ class World:
             haproxy_image="haproxy",
             operator_image="costwain/operator",
             disclose_variant=self.disclose,
+            observed_percent=self.observed_percent,
             api_keys_secret=None if self.keys is None else "chat-keys",
             tenants=self.tenants,
             tls_secret="chat-tls" if self.tls else None,
@@ -97,11 +99,15 @@ class World:
     def limits(self) -> Limits:
         return replace(self.spec().limits, answer_timeout_s=self.answer_timeout_s)
 
+    def files(self) -> dict[str, str]:
+        """What HAProxy reads."""
+        return haproxy_files(self.ladder, self.limits)
+
     def start_haproxy(self, binary: Path, extra: str = "") -> None:
         """Starts HAProxy and waits until it answers on its admin socket; `extra` is configuration beside ours."""
         if self.keys is not None:
             self.set_keys(**self.keys)
-        for name, text in haproxy_files(self.ladder, self.limits).items():
+        for name, text in self.files().items():
             (self.folder / name).write_text(text, newline="")
         if self.tls and not (self.folder / "tls").exists():
             self.set_certificate()
@@ -122,6 +128,11 @@ class World:
             )
         self.processes.append(self._haproxy)
         eventually((self.folder / "admin.sock").exists, 10, "HAProxy's admin socket")
+
+    @property
+    def haproxy_pid(self) -> int:
+        assert self._haproxy is not None
+        return self._haproxy.pid
 
     @property
     def haproxy_runs(self) -> bool:
