@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costwain.agent.record import parse_record
+from costwain.agent.record import Seen, parse_record
 
-STREAM = "api 1795527830.57 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20,4443,6,21,5412,1:18;3:1"
+STREAM = "api 1795527830.57 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20 20,4443,6,21,5412,1:18;3:1"
 WORDS = ("frontend", "id", "backend", "server", "status", "ended", "queued", "size", "tenant", "served", "arrived")
-WORDS += ("first", "seen")
+WORDS += ("first", "count", "seen")
 
 
 def _line(**differs):
@@ -38,10 +38,14 @@ STORIES = {  # story: (other words, what is read)
         {"variant": "none", "pool": "none", "tenant": None, "queued_s": None, "in_variant": False, "cut_by": None},
     ),
     "the client left the queue": (
-        {"server": "<NOSRV>", "status": "-1", "ended": "CQ", "queued": "-1", "first": "-", "seen": "-"},
+        {"server": "<NOSRV>", "status": "-1", "ended": "CQ", "queued": "-1", "first": "-", "count": "-", "seen": "-"},
         {"status": None, "pool": "none", "seen": None, "is_stream": False, "cut_by": None},
     ),
     "the client left a stream": ({"ended": "CD"}, {"cut_by": "client"}),
+    "it left one of which every token was looked at": (
+        {"ended": "CD", "count": "7", "seen": "-"},
+        {"cut_by": "client", "seen": Seen(7)},
+    ),
     "the pod left a stream": ({"ended": "SD"}, {"cut_by": "pod"}),
     "the pod was silent for too long": ({"ended": "sD"}, {"cut_by": "pod"}),
     "the gateway cut a stream": ({"ended": "PD"}, {"cut_by": "gateway"}),

@@ -1,7 +1,7 @@
 """`make bench-observe`: what it costs HAProxy to observe answers, in CPU a token and a request.
 
-Four gateways at once on this machine, alike but for what they observe, take turns under the same load; the CPU is that
-of the HAProxy process alone, the agent's commands every second included.
+Four gateways on this machine, alike but for what they observe, serve the same load at the same time, so that whatever
+else the machine does touches all; the CPU is that of each HAProxy process, the agent's commands every second included.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from costwain.agent.haproxy import Runtime
 from costwain.agent.observe import Observer
 from costwain.domain import names
 
-STREAMS, TOKENS, GAP_MS, ROUNDS = 200, 160, 50, 5
-CLIENTS, REQUESTS_EACH, RECORDS = 20, 100, 5000
+STREAMS, TOKENS, GAP_MS, ROUNDS = 200, 160, 100, 5
+CLIENTS, REQUESTS_EACH, RECORDS = 5, 300, 5000
 TARGET = 1.05
-MODES = {"nothing": None, "first byte": 0, "first byte, 3 % of streams whole": 3, "every token": 100}
-OFF, DEFAULT = "nothing", "first byte, 3 % of streams whole"
-_RECORD = "api 1.{} variant.full spot:a 200 -- 0 5127 blue - 1000000 1250000 20,4443,6,20,5412,1:18;3:1"
+MODES = {"nothing": None, "first byte": 0, "first byte, 1 % of streams whole": 1, "every token": 100}
+OFF, DEFAULT = "nothing", "first byte, 1 % of streams whole"
+_RECORD = "api 1.{} variant.full spot:a 200 -- 0 5127 blue - 1000000 1250000 20 20,4443,6,20,5412,1:18;3:1"
 _OF_OBSERVING = ("log ring@", "log-format ", "filter lua.answer")
 
 
@@ -111,14 +111,14 @@ async def cost_ms(world: Observed, kind: str) -> float:
 
 
 async def measure(rounds: int) -> dict[tuple[str, str], list[float]]:
-    """(kind, mode) -> cost of each round; the modes take turns, each round another one first."""
+    """(kind, mode) -> cost of each round, all modes at once."""
     found: dict[tuple[str, str], list[float]] = {(k, m): [] for k in ("tokens", "requests") for m in MODES}
     async with AsyncExitStack() as stack:
         worlds = {mode: await started(stack, percent) for mode, percent in MODES.items()}
-        for number in range(rounds):
-            order = [*MODES][number % len(MODES) :] + [*MODES][: number % len(MODES)]
-            for kind, mode in [(kind, mode) for kind in ("tokens", "requests") for mode in order]:
-                found[kind, mode].append(await cost_ms(worlds[mode], kind))
+        for kind in ("tokens", "requests") * rounds:
+            costs = await asyncio.gather(*(cost_ms(world, kind) for world in worlds.values()))
+            for mode, cost in zip(worlds, costs, strict=True):
+                found[kind, mode].append(cost)
         for mode, world in worlds.items():
             await _all_seen(world, 0 if mode == OFF else rounds * (STREAMS + CLIENTS * REQUESTS_EACH))
     return found

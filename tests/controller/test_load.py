@@ -119,7 +119,7 @@ async def test_when_the_agent_goes_its_last_page_serves_until_it_is_stale_and_th
 def test_the_queues_depth_is_read_from_a_page_with_everything_observed_on_it() -> None:
     known = state({"full/a": server(sessions=5)}, queued={"variant.full": 3}, keys={"hash": "blue"})
     observer = Observer(Runtime(Path("nobody")))
-    observer.take("api 1.1 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20,4443,6,21,5412,1:19")
+    observer.take("api 1.1 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20 20,4443,6,21,5412,1:19")
     page = metrics_text(known) + asyncio.run(observer.page(None))
     reading = gateway_reading(parse(page, GATEWAY_METRICS))
     assert reading is not None

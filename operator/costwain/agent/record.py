@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from costwain.render.haproxy import SERVING, WAITING
 
 NONE = "none"
-_FIELDS = 13
+_FIELDS = 14
 _NUMBER = re.compile(r"-?\d{1,18}")
 _API = "api"  # the frontend of clients; others hand requests on inside HAProxy
 
@@ -16,7 +16,8 @@ _API = "api"  # the frontend of clients; others hand requests on inside HAProxy
 class Seen:
     """What was seen of an answer itself: events that carried a token, their bytes, what `usage` said, and gaps.
 
-    `tokens` is 0 where nobody looked at every token; `gaps` counts by the index of a bucket, from 0.
+    `tokens` is 0 where nobody looked at every token, `token_bytes` also where the answer broke off; `gaps` counts by
+    the index of a bucket, from 0.
     """
 
     tokens: int = 0
@@ -54,7 +55,7 @@ def parse_record(line: str) -> Record:
     words = line.split(" ")
     if len(words) != _FIELDS:
         raise ValueError(f"a record has {_FIELDS} words, found {len(words)}")
-    frontend, number, backend, server, status, ended, queued, size, tenant, served, arrived, first, seen = words
+    frontend, number, backend, server, status, ended, queued, size, tenant, served, arrived, first, count, seen = words
     queued_ms = _known(queued)
     in_variant = backend.startswith((f"{SERVING}.", f"{WAITING}."))
     if served != "-":  # another frontend of this HAProxy routed it anew: that one knows who answered
@@ -73,8 +74,13 @@ def parse_record(line: str) -> Record:
         queued_s=None if queued_ms is None else queued_ms / 1e3,
         first_byte_s=None if begun is None or got is None else max(got - begun, 0) / 1e6,
         answer_bytes=max(_integer(size), 0),
-        seen=None if seen == "-" else _seen(seen),
+        seen=_seen(seen) if seen != "-" else _cut_short(_optional(count)),
     )
+
+
+def _cut_short(tokens: int | None) -> Seen | None:
+    """What is known of a stream that did not come to its end."""
+    return None if tokens is None else Seen(tokens)
 
 
 def _seen(text: str) -> Seen:

@@ -90,7 +90,7 @@ class Tally:
             self._count(_UNTOLD, who)
         else:
             self._count(_PROMPT, who, by=seen.prompt_tokens)
-        if seen.tokens:
+        if seen.token_bytes:
             self._sizes[record.variant].learn(record.answer_bytes, seen)
             self._histogram(_GAPS, who).add(seen.gaps, seen.gaps_s)
             self._settle(record.variant)

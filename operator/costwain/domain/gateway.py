@@ -61,7 +61,7 @@ class Gateway(Api):
     tls: GatewayTls | None = Field(None, description="HTTPS with a certificate of your own.")
     disclose_variant: bool = Field(True, description="Send x-costwain-variant with every answer.")
     observed_streams_percent: int = Field(
-        3,
+        1,
         ge=0,
         le=100,
         description="Streams whose every token the gateway looks at; of the others it estimates tokens from bytes.",

@@ -39,7 +39,7 @@ class GatewaySpec:
     haproxy_image: str
     operator_image: str
     disclose_variant: bool = True
-    observed_percent: int = 3
+    observed_percent: int = 1
     grace_s: int = 660  # until the longest answer has ended
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)

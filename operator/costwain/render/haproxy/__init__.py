@@ -44,7 +44,7 @@ class Limits:
     api_keys: bool = False  # only who has a key gets in
     tls: bool = False
     answer_timeout_s: float = 600  # silence of a pod: a long prefill
-    observed_percent: int = 3  # streams whose every token is looked at
+    observed_percent: int = 1  # streams whose every token is looked at
 
 
 def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:

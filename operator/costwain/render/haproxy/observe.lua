@@ -2,9 +2,10 @@
 --
 -- A call from HAProxy costs as much as a token itself. So a stream is let go after its first byte, unless it is one of
 -- the PERCENT whose tokens are counted and timed one by one; an answer in one piece costs a call or two anyway.
--- The record of the request (observe.cfg) carries what was seen: `txn.first` in microseconds since 1970, and `txn.seen`,
--- "tokens,bytes,prompt,completion,gaps_us,bucket:count;...": how many events carried a token and how many bytes they
--- had, what `usage` says, and the time between events, added up and by bucket.
+-- The record of the request (observe.cfg) carries what was seen: `txn.first` in microseconds since 1970, `txn.count`,
+-- the events so far that carried a token, and of an answer that came to its end `txn.seen`,
+-- "tokens,bytes,prompt,completion,gaps_us,bucket:count;...": such events and how many bytes they had, what `usage`
+-- says, and the time between events, added up and by bucket.
 -- Arguments: PERCENT, then the upper bounds of the buckets in seconds.
 local PERCENT <const> = tonumber((...))
 local USAGE <const>, USAGE_BYTES <const> = '"usage":{', 512 -- unescaped quotes: no text of an answer can hold it
@@ -77,25 +78,38 @@ function Answer:look(txn, message)
         return
     end
     local data = message:body()
-    if data and self.streams then -- the mark at the end of an answer is input without a body
+    if not data then -- the mark at the end of an answer is input without a body
+        return
+    end
+    if self.streams then
         self:read_events(data)
-    elseif data then
-        local text = self.rest .. data
-        self:read_usage(text)
-        self.rest = text:sub(-USAGE_BYTES - #USAGE)
+        txn:set_var("txn.count", self.tokens)
+        return
+    end
+    local text = self.rest .. data
+    self:read_usage(text)
+    self.rest = text:sub(-USAGE_BYTES - #USAGE)
+    if self.prompt and self.completion then
+        self:tell(txn)
+        filter.unregister_data_filter(self, message.channel)
     end
 end
 
-function Answer:end_analyze(txn, channel)
-    if channel:is_resp() and (self.every_token or self.prompt or self.completion) then
-        local buckets = {}
-        for index, count in pairs(self.buckets) do
-            buckets[#buckets + 1] = index .. ":" .. count
-        end
-        local known = { self.tokens, self.bytes, self.prompt or "-", self.completion or "-", self.gaps_us }
-        txn:set_var("txn.seen", table.concat(known, ",") .. "," .. table.concat(buckets, ";"))
+-- Called at the whole end of an answer that was not let go before.
+function Answer:http_end(txn, message)
+    if message.channel:is_resp() and (self.every_token or self.prompt) then
+        self:tell(txn)
     end
     return filter.CONTINUE
+end
+
+function Answer:tell(txn)
+    local buckets = {}
+    for index, count in pairs(self.buckets) do
+        buckets[#buckets + 1] = index .. ":" .. count
+    end
+    local known = { self.tokens, self.bytes, self.prompt or "-", self.completion or "-", self.gaps_us }
+    txn:set_var("txn.seen", table.concat(known, ",") .. "," .. table.concat(buckets, ";"))
 end
 
 function Answer:read_events(data)
