@@ -1,14 +1,22 @@
 """Load: the gateway first, the engines and Prometheus where it can't be read, unknown where nothing can."""
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from tests.agent.builders import server, state
 
 from costwain.adapters.clock import Clock
+from costwain.adapters.metrics import GATEWAY_METRICS, gateway_reading, parse
 from costwain.adapters.resources import PODS
+from costwain.agent.haproxy import Runtime
+from costwain.agent.metrics import metrics_text
+from costwain.agent.observe import Observer
 from costwain.controller import load as load_module
 from costwain.controller.cache import Cache
 from costwain.controller.load import Loads
@@ -83,6 +91,43 @@ async def test_what_a_pod_worked_is_known_by_its_address_from_the_second_look_on
     assert (loads.work["127.0.0.1"].batch, loads.work["127.0.0.1"].tokens_per_s) == (7.0, 0.0)
 
 
+@dataclass(frozen=True)
+class Hand(Clock):
+    """A clock that a test sets."""
+
+    at: list[float] = field(default_factory=lambda: [1000.0])
+
+    def now_s(self) -> float:
+        return self.at[0]
+
+
+@pytest.mark.anyio
+async def test_when_the_agent_goes_its_last_page_serves_until_it_is_stale_and_then_the_engines_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Hand()
+    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads, seen = Loads(session, clock), []
+            for later_s, page in ((0, GATEWAY), (5, None), (11, None), (1, GATEWAY)):
+                clock.at[0] += later_s
+                agent.text = page
+                seen.append(_numbers((await loads.turn(_cache()))[KEY]))
+    assert seen == [(3, 5), (3, 5), (2, 7), (3, 5)]
+
+
+def test_the_queues_depth_is_read_from_a_page_with_everything_observed_on_it() -> None:
+    known = state({"full/a": server(sessions=5)}, queued={"variant.full": 3}, keys={"hash": "blue"})
+    observer = Observer(Runtime(Path("nobody")))
+    observer.take("api 1.1 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20 20,4443,6,21,5412,1:19")
+    page = metrics_text(known) + asyncio.run(observer.page(None))
+    reading = gateway_reading(parse(page, GATEWAY_METRICS))
+    assert reading is not None
+    assert (reading.queue_depth["full"], reading.in_flight["full", "spot"]) == (3, 5)
+
+
 def _numbers(load: Load | None) -> tuple[int, int] | None:
     return None if load is None else (load.waiting, load.active)
 
@@ -101,7 +146,7 @@ class _Page:
     """A /metrics page on a free port; None answers 503."""
 
     def __init__(self, address: str, text: str | None) -> None:
-        self._address, self._text, self.port = address, text, 0
+        self._address, self.text, self.port = address, text, 0
 
     async def __aenter__(self) -> "_Page":
         app = web.Application()
@@ -117,4 +162,4 @@ class _Page:
         await self._runner.cleanup()
 
     async def _answer(self, _: web.Request) -> web.Response:
-        return web.Response(status=503) if self._text is None else web.Response(text=self._text)
+        return web.Response(status=503) if self.text is None else web.Response(text=self.text)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -32,6 +33,23 @@ _STUB = Path(__file__).with_name("stub_pod.py")
 _worlds = itertools.count(1)
 
 
+def _address(world: int, last: int) -> str:
+    return f"127.{100 + os.getpid() % 100}.{world}.{last}"
+
+
+def _free_number() -> int:
+    """The next world whose gateway address nobody listens on: HAProxies of two runs would share a port in silence."""
+    while True:
+        number = next(_worlds)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_address(number, 1), names.GATEWAY_PORT))
+            except OSError:
+                continue
+        return number
+
+
 @dataclass
 class StubPod:
     """A stub's process at an address of its own."""
@@ -59,8 +77,9 @@ class World:
     tenants: tuple[Tenant, ...] = ()
     tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
+    observed_percent: int = 1
     cluster: FakeCluster = field(default_factory=FakeCluster)
-    number: int = field(default_factory=lambda: next(_worlds))
+    number: int = field(default_factory=_free_number)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     running_agent: Agent | None = None
     _addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
@@ -88,6 +107,7 @@ class World:
             haproxy_image="haproxy",
             operator_image="costwain/operator",
             disclose_variant=self.disclose,
+            observed_percent=self.observed_percent,
             api_keys_secret=None if self.keys is None else "chat-keys",
             tenants=self.tenants,
             tls_secret="chat-tls" if self.tls else None,
@@ -97,11 +117,15 @@ class World:
     def limits(self) -> Limits:
         return replace(self.spec().limits, answer_timeout_s=self.answer_timeout_s)
 
+    def files(self) -> dict[str, str]:
+        """What HAProxy reads."""
+        return haproxy_files(self.ladder, self.limits)
+
     def start_haproxy(self, binary: Path, extra: str = "") -> None:
         """Starts HAProxy and waits until it answers on its admin socket; `extra` is configuration beside ours."""
         if self.keys is not None:
             self.set_keys(**self.keys)
-        for name, text in haproxy_files(self.ladder, self.limits).items():
+        for name, text in self.files().items():
             (self.folder / name).write_text(text, newline="")
         if self.tls and not (self.folder / "tls").exists():
             self.set_certificate()
@@ -122,6 +146,11 @@ class World:
             )
         self.processes.append(self._haproxy)
         eventually((self.folder / "admin.sock").exists, 10, "HAProxy's admin socket")
+
+    @property
+    def haproxy_pid(self) -> int:
+        assert self._haproxy is not None
+        return self._haproxy.pid
 
     @property
     def haproxy_runs(self) -> bool:
@@ -235,7 +264,7 @@ class World:
         return self._address(next(self._addresses))
 
     def _address(self, last: int) -> str:
-        return f"127.{100 + os.getpid() % 100}.{self.number}.{last}"
+        return _address(self.number, last)
 
 
 async def until_listening(pod: StubPod) -> None:

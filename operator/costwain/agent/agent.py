@@ -10,6 +10,7 @@ from costwain.agent.cluster import UNREACHABLE, Cluster, Follower, program_sourc
 from costwain.agent.haproxy import HaproxyError, Runtime, State
 from costwain.agent.keys import KeyFolder
 from costwain.agent.marks import Mark, marks
+from costwain.agent.observe import Observer
 from costwain.agent.pods import Gateway, Pod, gateway_of, live_gateways, pod_of
 from costwain.agent.program import Program, parse_program
 from costwain.agent.reconcile import Replica, commands
@@ -32,6 +33,7 @@ class Agent:
         self, cluster: Cluster, runtime: Runtime, fleet: str, own_name: str, keys: KeyFolder | None = None
     ) -> None:
         self._cluster, self._runtime, self._own_name, self._keys = cluster, runtime, own_name, keys
+        self.observer = Observer(runtime)
         self._config_name = f"{fleet}-gateway"
         self._changed = asyncio.Event()
         self._pods = Follower(cluster, PODS, self._changed.set)
@@ -50,6 +52,7 @@ class Agent:
             tasks.create_task(self._configs.run())
             tasks.create_task(self._program_loop())
             tasks.create_task(self._mark_loop())
+            tasks.create_task(self.observer.run())
 
     @property
     def ready(self) -> bool:
@@ -112,6 +115,7 @@ class Agent:
             await self._tell(line)
         if lines:
             state = await self._runtime.state()
+        self.observer.known(state)
         self._turned_s = time.monotonic()
         self._marks = marks(pods, state, self._own_name, live)
         if self._marks:

@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,6 +147,21 @@ class Runtime:
             with suppress(OSError):
                 await writer.wait_closed()
         return answer.decode().strip()
+
+    async def follow(self, text: str) -> AsyncIterator[str]:
+        """The lines of a command that goes on by itself, until HAProxy ends it."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(str(self._path))
+        except OSError as error:
+            raise HaproxyError(f"{self._path}: {text.split()[0]}: {error}") from None
+        try:
+            writer.write(text.encode() + b"\n")
+            while line := await reader.readline():
+                yield line.decode(errors="replace").rstrip("\n")
+        except (OSError, ValueError) as error:  # ValueError: a line without an end
+            raise HaproxyError(f"{self._path}: {text.split()[0]}: {error}") from None
+        finally:
+            writer.close()
 
     async def state(self) -> State:
         """Everything at once; a few commands, a millisecond apart."""

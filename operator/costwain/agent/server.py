@@ -10,7 +10,9 @@ def application(agent: Agent, drain_deadline_s: float) -> web.Application:
     """Routes: /metrics, /healthz (alive), /readyz (may get new requests), /drain (answers when nobody is served)."""
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(text=metrics_text(await agent.state()), headers={"content-type": CONTENT_TYPE})
+        state = await agent.state()
+        text = metrics_text(state) + await agent.observer.page(state)
+        return web.Response(text=text, headers={"content-type": CONTENT_TYPE})
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -91,6 +91,7 @@ def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
         haproxy_image=hands.settings.haproxy_image,
         operator_image=hands.settings.operator_image,
         disclose_variant=gateway.disclose_variant,
+        observed_percent=gateway.observed_streams_percent,
         service_type=gateway.service.type,
         service_annotations=dict(gateway.service.annotations),
         api_keys_secret=gateway.api_keys_secret_ref.name if gateway.api_keys_secret_ref else None,

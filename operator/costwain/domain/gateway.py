@@ -60,6 +60,12 @@ class Gateway(Api):
     tenants: Annotated[list[Tenant], Field(max_length=256)] | None = Field(None, description="Limits by tenant.")
     tls: GatewayTls | None = Field(None, description="HTTPS with a certificate of your own.")
     disclose_variant: bool = Field(True, description="Send x-costwain-variant with every answer.")
+    observed_streams_percent: int = Field(
+        1,
+        ge=0,
+        le=100,
+        description="Streams whose every token the gateway looks at; of the others it estimates tokens from bytes.",
+    )
     service: GatewayService = Field(default_factory=GatewayService, description="The Service.")
     http_route: HttpRoute | None = Field(None, description="A Gateway API route.")
     rules: ClassVar = (

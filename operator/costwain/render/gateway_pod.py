@@ -39,6 +39,7 @@ class GatewaySpec:
     haproxy_image: str
     operator_image: str
     disclose_variant: bool = True
+    observed_percent: int = 1
     grace_s: int = 660  # until the longest answer has ended
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)
@@ -49,7 +50,14 @@ class GatewaySpec:
     @property
     def limits(self) -> Limits:
         keys, tls = self.api_keys_secret is not None, self.tls_secret is not None
-        return Limits(self.queue_timeout_s, self.max_request_bytes, self.disclose_variant, keys, tls)
+        return Limits(
+            self.queue_timeout_s,
+            self.max_request_bytes,
+            self.disclose_variant,
+            keys,
+            tls,
+            observed_percent=self.observed_percent,
+        )
 
     @property
     def scheme(self) -> str:

@@ -1,5 +1,7 @@
 """Which metrics vLLM has: names without the `vllm:` prefix, labels and bucket bounds as it writes them."""
 
+from costwain.domain.buckets import FIRST_TOKEN_S, REQUEST_S, TOKEN_S
+
 _NONE = ("",)
 
 # (name, help, its own label, the label's values)
@@ -60,9 +62,6 @@ def _bounds(text: str) -> tuple[float, ...]:
 _ITERATION = _bounds("1 8 16 32 64 128 256 512 1024 2048 4096 8192 16384")
 _CHOICES = _bounds("1 2 5 10 20")
 _PREEMPTIONS = _bounds("1 2 3 4 5 10 20")
-_FIRST_TOKEN_S = _bounds(".001 .005 .01 .02 .04 .06 .08 .1 .25 .5 .75 1 2.5 5 7.5 10 20 40 80 160 640 2560")
-_TOKEN_S = _bounds(".01 .025 .05 .075 .1 .15 .2 .3 .4 .5 .75 1 2.5 5 7.5 10 20 40 80")
-_REQUEST_S = _bounds(".3 .5 .8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680")
 
 # (name, help, bounds), where no bounds stands for those of `token_bounds`
 HISTOGRAMS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
@@ -72,14 +71,14 @@ HISTOGRAMS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("request_max_num_generation_tokens", "Most tokens generated for a choice of a request", ()),
     ("request_params_n", "Choices a request asked for", _CHOICES),
     ("request_params_max_tokens", "The max_tokens of a request", ()),
-    ("time_to_first_token_seconds", "From arrival to the first token", _FIRST_TOKEN_S),
-    ("inter_token_latency_seconds", "Between two tokens", _TOKEN_S),
-    ("request_time_per_output_token_seconds", "Mean time per token after the first", _TOKEN_S),
-    ("e2e_request_latency_seconds", "From arrival to the last token", _REQUEST_S),
-    ("request_queue_time_seconds", "From arrival to the batch", _REQUEST_S),
-    ("request_inference_time_seconds", "From the batch to the last token", _REQUEST_S),
-    ("request_prefill_time_seconds", "From the batch to the first token", _REQUEST_S),
-    ("request_decode_time_seconds", "From the first token to the last", _REQUEST_S),
+    ("time_to_first_token_seconds", "From arrival to the first token", FIRST_TOKEN_S),
+    ("inter_token_latency_seconds", "Between two tokens", TOKEN_S),
+    ("request_time_per_output_token_seconds", "Mean time per token after the first", TOKEN_S),
+    ("e2e_request_latency_seconds", "From arrival to the last token", REQUEST_S),
+    ("request_queue_time_seconds", "From arrival to the batch", REQUEST_S),
+    ("request_inference_time_seconds", "From the batch to the last token", REQUEST_S),
+    ("request_prefill_time_seconds", "From the batch to the first token", REQUEST_S),
+    ("request_decode_time_seconds", "From the first token to the last", REQUEST_S),
     ("request_num_preemptions", "How often a request was preempted", _PREEMPTIONS),
     ("request_prefill_kv_computed_tokens", "Prompt tokens whose cache was computed", ()),
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from costwain.domain.buckets import TOKEN_S
 from costwain.render.haproxy import errors
 
 SERVING, WAITING = "variant", "waiting"  # a variant's backend, and the one in which nobody serves at or above it
@@ -11,6 +12,7 @@ HOLD, AGAIN = "hold", "again"  # servers that are no pods
 PROGRAM_MAP = "program.map"
 KEYS_MAP, TENANTS_MAP = "keys.map", "tenants.map"  # hash of a key -> tenant; "what/tenant" -> limit
 MAX_CONNECTIONS = 65_000  # that HAProxy takes where the machine's limit of open files allows it
+RECORDS = "requests"  # the ring of records
 EXPORTER_PORT = 8405
 SHARE_UNIT = 10_000  # shares are in hundredths of a percent
 SAFE_PATHS = (
@@ -42,6 +44,7 @@ class Limits:
     api_keys: bool = False  # only who has a key gets in
     tls: bool = False
     answer_timeout_s: float = 600  # silence of a pod: a long prefill
+    observed_percent: int = 1  # streams whose every token is looked at
 
 
 def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
@@ -49,7 +52,7 @@ def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
     keys = {KEYS_MAP: "", TENANTS_MAP: ""} if limits.api_keys else {}
     return {
         "haproxy.cfg": _fill(_text("gateway.cfg"), _parts(ladder, limits) | _actions()),
-        **{name: _text(name) for name in ("hold.lua", "route.lua", "affinity.lua")},
+        **{name: _text(name) for name in ("hold.lua", "route.lua", "affinity.lua", "observe.lua")},
         PROGRAM_MAP: "state starting\nshares 0\nmax-queued 0\nmodel -\n",
         **keys,
         **{f"{error.status}.http": error.page for error in errors.PAGES},
@@ -71,11 +74,14 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "TLS": ' ssl crt "${TLS}/tls.crt" alpn http/1.1' if limits.tls else "",
         "TLS_GLOBAL": _TLS_GLOBAL if limits.tls else "",
         "ROUTING": _text("routing.cfg").rstrip("\n"),
+        "RECORD": _text("observe.cfg"),
+        "TOKEN_BUCKETS": " ".join(f"{bound:g}" for bound in TOKEN_S),
         "VARIANTS": "".join(
             _fill(_text("variant.cfg"), {"PREFIX": kind, "VARIANT": variant, **of_limits})
             for variant in ladder
             for kind in (SERVING, WAITING)
         ),
+        "OBSERVED_PERCENT": str(limits.observed_percent),
         "MAX_FILES": str(2 * MAX_CONNECTIONS),
         "EXPORTER_PORT": str(EXPORTER_PORT),
         "BACKENDS": " ".join(backends),

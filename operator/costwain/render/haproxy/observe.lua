@@ -1,0 +1,156 @@
+-- Looks at answers on their way: when the first byte comes, what `usage` says and, in some streams, every token.
+--
+-- A call from HAProxy costs as much as a token itself. So a stream is let go after its first byte, unless it is one of
+-- the PERCENT whose tokens are counted and timed one by one; an answer in one piece costs a call or two anyway.
+-- The record of the request (observe.cfg) carries what was seen: `txn.first` in microseconds since 1970, `txn.count`,
+-- the events so far that carried a token, and of an answer that came to its end `txn.seen`,
+-- "tokens,bytes,prompt,completion,gaps_us,bucket:count;...": such events and how many bytes they had, what `usage`
+-- says, and the time between events, added up and by bucket.
+-- Arguments: PERCENT, then the upper bounds of the buckets in seconds.
+local PERCENT <const> = tonumber((...))
+local USAGE <const>, USAGE_BYTES <const> = '"usage":{', 512 -- unescaped quotes: no text of an answer can hold it
+local LONGEST_EVENT <const> = 1 << 20
+
+local met = {} -- backends of which a stream was looked at: the first one shows how many bytes a token has
+local bounds_us = {}
+for index, bound in ipairs({ select(2, ...) }) do
+    bounds_us[index] = tonumber(bound) * 1e6
+end
+
+local function now_us()
+    local now = core.now()
+    return now.sec * 1000000 + now.usec
+end
+
+local function is_looked_at(backend)
+    local first = not met[backend]
+    met[backend] = true
+    return math.random() * 100 < PERCENT or (first and PERCENT > 0)
+end
+
+-- Whether an event of a stream carries a token; the first one of a chat says only who speaks.
+local function carries_token(event)
+    local name = event:match("^event: ([%w_.]+)\n")
+    if name then -- /v1/messages and /v1/responses name their events
+        return name:sub(-5) == "delta" and name ~= "message_delta"
+    end
+    return event:sub(1, 7) == "data: {"
+        and event:sub(7, 15) ~= '{"error":'
+        and not event:find('"choices":[]', 1, true)
+        and not event:find('"role":"assistant","content":""', 1, true)
+end
+
+local Answer = { id = "answer", flags = filter.FLT_CFG_FL_HTX }
+Answer.__index = Answer
+
+function Answer:new()
+    return setmetatable({ rest = "", tokens = 0, bytes = 0, gaps_us = 0, buckets = {} }, Answer)
+end
+
+function Answer:http_headers(txn, message)
+    if message.channel:is_resp() then
+        self.streams = txn.sf:res_hdr("content-type"):find("^text/event%-stream") ~= nil
+        self.every_token = self.streams and is_looked_at(txn:get_var("txn.backend") or "")
+        filter.register_data_filter(self, message.channel)
+    end
+    return filter.CONTINUE
+end
+
+-- What goes wrong in looking must never end an answer, as an error in a filter would.
+function Answer:http_payload(txn, message)
+    local fine, fault = pcall(self.look, self, txn, message)
+    if not fine then
+        core.Warning("observe.lua: " .. tostring(fault))
+        filter.unregister_data_filter(self, message.channel)
+    end
+end
+
+function Answer:look(txn, message)
+    if message:input() == 0 then
+        return
+    end
+    if self.streams and not self.begun then
+        self.begun = true
+        txn:set_var("txn.first", now_us())
+    end
+    if self.streams and not self.every_token then
+        filter.unregister_data_filter(self, message.channel)
+        return
+    end
+    local data = message:body()
+    if not data then -- the mark at the end of an answer is input without a body
+        return
+    end
+    if self.streams then
+        self:read_events(data)
+        txn:set_var("txn.count", self.tokens)
+        return
+    end
+    local text = self.rest .. data
+    self:read_usage(text)
+    self.rest = text:sub(-USAGE_BYTES - #USAGE)
+    if self.prompt and self.completion then
+        self:tell(txn)
+        filter.unregister_data_filter(self, message.channel)
+    end
+end
+
+-- Called at the whole end of an answer that was not let go before.
+function Answer:http_end(txn, message)
+    if message.channel:is_resp() and (self.every_token or self.prompt) then
+        self:tell(txn)
+    end
+    return filter.CONTINUE
+end
+
+function Answer:tell(txn)
+    local buckets = {}
+    for index, count in pairs(self.buckets) do
+        buckets[#buckets + 1] = index .. ":" .. count
+    end
+    local known = { self.tokens, self.bytes, self.prompt or "-", self.completion or "-", self.gaps_us }
+    txn:set_var("txn.seen", table.concat(known, ",") .. "," .. table.concat(buckets, ";"))
+end
+
+function Answer:read_events(data)
+    local text, from, at_us = self.rest .. data, 1, now_us()
+    local stop = text:find("\n\n", from, true)
+    while stop do
+        self:read_event(text:sub(from, stop), at_us)
+        from = stop + 2
+        stop = text:find("\n\n", from, true)
+    end
+    self.rest = #text - from < LONGEST_EVENT and text:sub(from) or ""
+end
+
+function Answer:read_event(event, at_us)
+    self:read_usage(event)
+    if not carries_token(event) then
+        return
+    end
+    self.tokens, self.bytes = self.tokens + 1, self.bytes + #event + 1
+    if self.last_us then
+        local gap_us, index = at_us - self.last_us, 1
+        while bounds_us[index] and gap_us > bounds_us[index] do
+            index = index + 1
+        end
+        self.buckets[index] = (self.buckets[index] or 0) + 1
+        self.gaps_us = self.gaps_us + gap_us
+    end
+    self.last_us = at_us
+end
+
+function Answer:read_usage(text)
+    local at = text:find(USAGE, 1, true)
+    if at then
+        local usage = text:sub(at, at + USAGE_BYTES)
+        self.prompt = usage:match('"prompt_tokens":(%d+)') or usage:match('"input_tokens":(%d+)') or self.prompt
+        self.completion = usage:match('"completion_tokens":(%d+)')
+            or usage:match('"output_tokens":(%d+)')
+            or self.completion
+    end
+end
+
+core.register_filter("answer", Answer, function(class)
+    return class
+end)
