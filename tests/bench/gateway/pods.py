@@ -44,7 +44,8 @@ _TOKEN, _LAST = _chunk(_EVENT), _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 _WHOLE_ANSWER, _MODELS_ANSWER = _answer(_WHOLE), _answer(_MODELS)
 # What vLLM says of */render, which vllm-router asks every pod for, and of what it doesn't know.
 _FORBIDDEN = _answer(
-    b'{"error":{"message":"This endpoint needs --enable-scale-out","type":"PermissionDeniedError","code":403}}',
+    b'{"error":{"message":"Scale-out endpoints are disabled. Restart vllm serve with --enable-scale-out to enable '
+    b'them.","type":"PermissionDeniedError","param":null,"code":403}}',
     b"403 Forbidden",
 )
 _UNKNOWN = _answer(b'{"detail":"Not Found"}', b"404 Not Found")
