@@ -52,6 +52,16 @@ bench-decide: setup ## how long decide() takes for 1,000 fleets (FLEETS=n, JSON=
 bench-observe: setup ## what observing answers costs HAProxy, in CPU a token and a request (ROUNDS=n, JSON=path)
 	@$(BIN)/python -m tests.bench.bench_observe $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(JSON),--json '$(JSON)')
 
+.venv-%/.installed: requirements/%.txt
+	@echo "installing requirements/$*.txt into .venv-$*"
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@touch $@
+
+.PHONY: bench-gateway
+bench-gateway: setup .venv-bench/.installed ## our gateway beside Envoy, vllm-router and sglang-router, ten minutes (ROUNDS=n, JSON=path)
+	@$(BIN)/python -m tests.bench.gateway.measure --venv .venv-bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(JSON),--json '$(JSON)')
+
 .PHONY: bench-check
 bench-check: setup ## exit 1 and name what falls short in a benchmark's report: JSON=path
 	@$(BIN)/python -m tests.bench.check '$(JSON)'
@@ -73,11 +83,13 @@ crds: setup ## write crds/, the chart's CRDs and docs/fields.md again from the c
 
 .PHONY: lock
 lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)
-	@for target in "requirements/runtime.txt" "requirements/dev.txt --extra local --extra gateway --extra sim --group dev"; do \
+	@for target in "pyproject.toml -o requirements/runtime.txt" \
+	    "pyproject.toml -o requirements/dev.txt --extra local --extra gateway --extra sim --group dev" \
+	    "-o requirements/bench.txt --group bench"; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	    --no-emit-index-url --no-emit-find-links --quiet pyproject.toml -o $$target || exit 1; \
+	    --no-emit-index-url --no-emit-find-links --quiet $$target || exit 1; \
 	done
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches of this checkout
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.stub.process import Api, stub
+from tests.stub.refusals import HELLO, LONG, REFUSED
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +77,22 @@ def _streamed(events: list[str]) -> list[dict[str, Any]]:
     return [json.loads(event) for event in events[:-1]]
 
 
+def _ends(chunks: list[dict[str, Any]], most: int = 3) -> str:
+    """The reason on the last event, and on none before it. Tokens that nobody had read yet share an event."""
+    *others, last = [chunk["choices"][0]["finish_reason"] for chunk in chunks]
+    assert others == [None] * len(others)
+    assert len(chunks) <= most
+    return str(last)
+
+
 def test_a_chat_stream_begins_with_the_role_and_ends_with_the_reason(api: Api) -> None:
     answer = api.chat(max_tokens=3, ignore_eos=True, stream=True)
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert answer.headers["transfer-encoding"] == "chunked"
     role, *tokens = _streamed(answer.events)
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    assert [chunk["choices"][0]["finish_reason"] for chunk in tokens] == [None, None, "length"]
-    assert ["system_fingerprint" in chunk for chunk in tokens] == [False, False, True]
+    assert _ends(tokens) == "length"
+    assert ["system_fingerprint" in chunk for chunk in tokens] == [False] * (len(tokens) - 1) + [True]
     assert {chunk["object"] for chunk in [role, *tokens]} == {"chat.completion.chunk"}
     assert len({chunk["id"] for chunk in [role, *tokens]}) == 1
 
@@ -97,70 +106,21 @@ def test_usage_comes_as_a_last_chunk_without_choices(api: Api) -> None:
     assert not any("system_fingerprint" in chunk for chunk in others)
 
 
-def test_a_text_stream_has_one_event_a_token(api: Api) -> None:
+def test_usage_so_far_comes_with_every_chunk_where_it_is_asked_for(api: Api) -> None:
+    both = {"include_usage": True, "continuous_usage_stats": True}
+    role, *others, last = _streamed(api.chat(max_tokens=3, ignore_eos=True, stream=True, stream_options=both).events)
+    assert role["usage"]["completion_tokens"] == 0
+    assert set(role["usage"]) == {"prompt_tokens", "total_tokens", "completion_tokens", "completion_tokens_details"}
+    counts = [chunk["usage"]["completion_tokens"] for chunk in others]
+    assert counts == sorted(set(counts))
+    assert (counts[-1], last["usage"]["completion_tokens"]) == (3, 3)
+
+
+def test_a_text_stream_has_an_event_a_token_at_most(api: Api) -> None:
     answer = api.complete(max_tokens=3, ignore_eos=True, stream=True)
     chunks = _streamed(answer.events)
-    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, "length"]
+    assert _ends(chunks) == "length"
     assert all(isinstance(chunk["choices"][0]["text"], str) for chunk in chunks)
-
-
-HELLO = [{"role": "user", "content": "hello"}]
-LONG = "hello world " * 600
-REFUSED: dict[str, tuple[dict[str, Any] | bytes, int, str, str | None, str]] = {
-    "an unknown model": (
-        {"model": "nope", "messages": HELLO},
-        404,
-        "NotFoundError",
-        "model",
-        "The model `nope` does not exist. Valid aliases: chat, alias.",
-    ),
-    "an unknown model, streamed": (
-        {"model": "nope", "messages": HELLO, "stream": True},
-        404,
-        "NotFoundError",
-        "model",
-        "The model `nope` does not exist. Valid aliases: chat, alias.",
-    ),
-    "broken JSON": (
-        b'{"model":"chat","messages":',
-        400,
-        "Bad Request",
-        "body.27",
-        "1 validation error:\n  {'type': 'json_invalid', 'loc': 'body.27', 'msg': 'JSON decode error', "
-        "'input': '<dict of 0 items>', 'ctx': {'error': 'Expecting value'}}",
-    ),
-    "no messages": (
-        {"model": "chat"},
-        400,
-        "Bad Request",
-        "body.messages",
-        "1 validation error:\n  {'type': 'missing', 'loc': 'body.messages', 'msg': 'Field required', "
-        "'input': '<dict of 1 items>'}",
-    ),
-    "max_tokens in words": (
-        {"model": "chat", "messages": HELLO, "max_tokens": "abc"},
-        400,
-        "Bad Request",
-        "body.max_tokens",
-        "1 validation error:\n  {'type': 'int_parsing', 'loc': 'body.max_tokens', "
-        "'msg': 'Input should be a valid integer, unable to parse string as an integer', 'input': 'abc'}",
-    ),
-    "max_tokens beyond the context": (
-        {"model": "chat", "messages": HELLO, "max_tokens": 5000},
-        400,
-        "BadRequestError",
-        "max_tokens",
-        "max_tokens=5000 cannot be greater than max_model_len=512. Please request fewer output tokens. "
-        "(parameter=max_tokens, value=5000)",
-    ),
-    "a temperature below zero": (
-        {"model": "chat", "messages": HELLO, "temperature": -1},
-        400,
-        "BadRequestError",
-        "temperature",
-        "temperature must be non-negative, got -1.0. (parameter=temperature, value=-1.0)",
-    ),
-}
 
 
 @pytest.mark.parametrize(("body", "status", "kind", "param", "message"), REFUSED.values(), ids=REFUSED)
@@ -181,6 +141,18 @@ def test_a_prompt_with_too_many_characters_is_refused_unread(api: Api) -> None:
 def test_a_prompt_with_too_many_tokens_is_refused(api: Api) -> None:
     error = api.complete(prompt=[1] * 600, max_tokens=1).json["error"]
     assert (error["code"], error["param"]) == (400, "input_tokens")
+
+
+def test_an_empty_prompt_is_refused(api: Api) -> None:
+    error = api.complete(prompt="").json["error"]
+    assert (error["code"], error["param"]) == (400, "prompt")
+    assert error["message"] == "Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)"
+
+
+@pytest.mark.parametrize("path", ["/v1/completions/render", "/v1/chat/completions/render"])
+def test_what_prepares_a_request_for_another_instance_is_closed(api: Api, path: str) -> None:
+    answer = api.call("POST", path, {"model": "chat", "messages": HELLO, "prompt": "hello"})
+    assert (answer.status, answer.json["error"]["type"]) == (403, "PermissionDeniedError")
 
 
 def test_only_json_is_read(api: Api) -> None:

@@ -51,6 +51,12 @@ def dead() -> ApiError:
     return ApiError(500, "InternalServerError", message)
 
 
+def scale_out() -> ApiError:
+    """The paths beside an endpoint that prepare a request for another instance; routers probe them."""
+    message = "Scale-out endpoints are disabled. Restart vllm serve with --enable-scale-out to enable them."
+    return ApiError(403, "PermissionDeniedError", message)
+
+
 def busy() -> ApiError:
     """Requests beyond `--max-num-queued-reqs`."""
     message = "The engine is currently busy and cannot accept new requests."
@@ -64,6 +70,7 @@ class Ask:
     chat: bool
     stream: bool
     include_usage: bool
+    continuous_usage: bool
     prompt_tokens: int
     answer_tokens: int
     max_tokens: int
@@ -87,6 +94,7 @@ def parse(*, chat: bool, body: bytes, content_type: str, settings: Settings) -> 
         chat=chat,
         stream=bool(given.get("stream")),
         include_usage=bool(options.get("include_usage")),
+        continuous_usage=bool(options.get("include_usage") and options.get("continuous_usage_stats")),
         prompt_tokens=prompt_tokens,
         answer_tokens=natural_tokens if ends_itself else max_tokens,
         max_tokens=max_tokens,
@@ -105,7 +113,8 @@ def _json(body: bytes, content_type: str) -> Mapping[str, Any]:
         raise _invalid({**problem, "input": "<dict of 0 items>", "ctx": {"error": why}}, f"body.{at}") from None
     if not isinstance(given, dict):
         message = "Input should be a valid dictionary or object to extract fields from"
-        raise _invalid({"type": "model_attributes_type", "loc": "body", "msg": message}, "body")
+        shown = f"<list of {len(given)} items>" if isinstance(given, list) else str(given)
+        raise _invalid({"type": "model_attributes_type", "loc": "body", "msg": message, "input": shown}, "body")
     return given
 
 
@@ -145,16 +154,33 @@ def _check_values(given: Mapping[str, Any], asked_tokens: int | None, settings: 
         aliases = ", ".join(settings.served_names)
         message = f"The model `{model}` does not exist. Valid aliases: {aliases}."
         raise ApiError(HTTPStatus.NOT_FOUND, "NotFoundError", message, "model")
-    temperature = given.get("temperature")
-    if isinstance(temperature, int | float) and temperature < 0:
-        raise _value("temperature", float(temperature), f"temperature must be non-negative, got {float(temperature)}.")
+    if given.get("stream_options") and not given.get("stream"):
+        message = "Stream options can only be defined when `stream=True`. (parameter=stream_options)"
+        raise ApiError(HTTPStatus.BAD_REQUEST, BAD_VALUE, message, "stream_options")
+    _check_sampling(given)
     if asked_tokens is not None and asked_tokens < 1:
         raise _value("max_tokens", asked_tokens, f"max_tokens must be at least 1, got {asked_tokens}.")
     if asked_tokens is not None and asked_tokens > settings.max_model_len:
         message = f"max_tokens={asked_tokens} cannot be greater than max_model_len={settings.max_model_len}."
         raise _value("max_tokens", asked_tokens, f"{message} Please request fewer output tokens.")
-    if given.get("n") not in (None, 1):
-        raise _value("n", given["n"], "the stub answers with one choice.")
+    least = _integer(given, "min_tokens") or 0
+    if asked_tokens is not None and least > asked_tokens:
+        raise _plain(f"min_tokens must be less than or equal to max_tokens={asked_tokens}, got {least}.")
+
+
+def _check_sampling(given: Mapping[str, Any]) -> None:
+    temperature, top_p = given.get("temperature"), given.get("top_p")
+    if isinstance(temperature, int | float) and temperature < 0:
+        raise _value("temperature", float(temperature), f"temperature must be non-negative, got {float(temperature)}.")
+    if isinstance(temperature, int | float) and temperature > 2:
+        raise _value("temperature", float(temperature), f"temperature must be in [0, 2], got {float(temperature)}.")
+    if isinstance(top_p, int | float) and not 0 < top_p <= 1:
+        raise _value("top_p", float(top_p), f"top_p must be in (0, 1], got {float(top_p)}.")
+    choices = _integer(given, "n")
+    if choices is not None and choices < 1:
+        raise _plain(f"n must be at least 1, got {choices}.")
+    if choices is not None and choices > 1:  # vLLM would
+        raise _value("n", choices, "the stub answers with one choice.")
 
 
 def _check_length(tokens: int, characters: int, asked_tokens: int, longest: int) -> None:
@@ -186,10 +212,15 @@ def _measure(prompt: Any) -> tuple[int, int, int]:
         return len(prompt), 0, zlib.crc32(repr(prompt).encode())
     if isinstance(prompt, str) and prompt:
         return -(-len(prompt) // _CHARACTERS_PER_TOKEN), len(prompt), zlib.crc32(prompt.encode(errors="replace"))
-    raise _value("prompt", "", "the stub takes one prompt, as text or as token ids.")
+    if prompt in ("", []):
+        message = "Either prompt or prompt_embeds must be provided and non-empty. (parameter=prompt)"
+        raise ApiError(HTTPStatus.BAD_REQUEST, BAD_VALUE, message, "prompt")
+    raise _value("prompt", "", "the stub takes one prompt, as text or as token ids.")  # vLLM takes several
 
 
 def _measure_chat(messages: list[Any]) -> tuple[int, int, int]:
+    if not messages:
+        raise _plain("Cannot apply chat template to an empty conversation. Provide at least one message.")
     text = "\n".join(_text(message) for message in messages)
     tokens, characters, seed = _measure(text or " ")
     return tokens + _TEMPLATE_TOKENS_PER_MESSAGE * len(messages), characters, seed
@@ -205,6 +236,10 @@ def _text(message: Any) -> str:
 
 def _invalid(problem: dict[str, Any] | str, param: str | None = None) -> ApiError:
     return ApiError(HTTPStatus.BAD_REQUEST, BAD_REQUEST, f"1 validation error:\n  {problem}", param)
+
+
+def _plain(sentence: str) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, BAD_VALUE, sentence)
 
 
 def _value(param: str, value: object, sentence: str) -> ApiError:

@@ -39,10 +39,9 @@ class Reply:
     def events(self, tokens: int, reason: str | None) -> bytes:
         """The events of so many new tokens, and the end of the stream if there is a reason for it."""
         events = [] if self.produced or not tokens else [self._role()]
-        self.produced += tokens
-        plain_tokens = tokens if reason is None else tokens - 1
-        if plain_tokens > 0:
-            events.append(self._event(WORD, None) * plain_tokens)
+        plain_tokens = max(tokens if reason is None else tokens - 1, 0)
+        events += self._plain_events(plain_tokens)
+        self.produced += tokens - plain_tokens
         if reason is None:
             return b"".join(events)
         # A stream that was aborted in the queue ends without a word.
@@ -50,6 +49,17 @@ class Reply:
             events.append(self._event(WORD if tokens else "", reason))
             events.append(self._usage_event() if self.ask.include_usage else b"")
         return b"".join([*events, DONE])
+
+    def _plain_events(self, tokens: int) -> list[bytes]:
+        """Events in the middle: the same bytes each time, unless each tells how many there were."""
+        if not self.ask.continuous_usage:
+            self.produced += tokens
+            return [self._event(WORD, None) * tokens]
+        events = []
+        for _ in range(tokens):
+            self.produced += 1
+            events.append(self._event(WORD, None))
+        return events
 
     def body(self, tokens: int, reason: str) -> bytes:
         """The whole answer."""
@@ -85,7 +95,7 @@ class Reply:
             return b""
         delta = {"role": "assistant", "content": ""}
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
-        return self._data([choice], {"prompt_token_ids": None, "prompt_text": None})
+        return self._data([choice], self._running_usage() | {"prompt_token_ids": None, "prompt_text": None})
 
     def _event(self, text: str, reason: str | None) -> bytes:
         content: dict[str, Any] = {"delta": {"content": text}} if self.ask.chat else {"text": text}
@@ -94,7 +104,14 @@ class Reply:
             choice["stop_reason"] = None
         choice |= {"token_ids": None} if self.ask.chat else {"prompt_token_ids": None, "token_ids": None}
         last = reason is not None and not self.ask.include_usage
-        return self._data([choice], {"system_fingerprint": FINGERPRINT} if last else {})
+        return self._data([choice], {"system_fingerprint": FINGERPRINT} if last else self._running_usage())
+
+    def _running_usage(self) -> dict[str, Any]:
+        """Usage so far, on every event of a client that asked for it."""
+        if not self.ask.continuous_usage:
+            return {}
+        details: dict[str, None] = {"completion_tokens_details": None} if self.ask.chat else {}
+        return {"usage": self._usage() | details}
 
     def _usage_event(self) -> bytes:
         return self._data([], {"usage": self._usage(), "system_fingerprint": FINGERPRINT})

@@ -12,7 +12,7 @@ from costwain.domain.hardware import VLLM_VERSION
 from costwain.stub.args import Settings
 from costwain.stub.engine import Engine
 from costwain.stub.metrics import Metrics
-from costwain.stub.openai import ApiError, Ask, busy, dead, draining, parse
+from costwain.stub.openai import ApiError, Ask, busy, dead, draining, parse, scale_out
 from costwain.stub.pump import Pump
 from costwain.stub.reply import Reply, compact, error_event
 from costwain.stub.sequence import ERROR, Sequence
@@ -81,6 +81,8 @@ class Server:
         app.router.add_get("/v1/models", self._models, allow_head=False)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/v1/chat/completions", self._chat)
+        for path in ("/v1/completions/render", "/v1/chat/completions/render"):
+            app.router.add_post(path, self._render)
         return app
 
     @web.middleware
@@ -126,6 +128,9 @@ class Server:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         return await self._complete(request, chat=True)
+
+    async def _render(self, _: web.Request) -> web.StreamResponse:
+        raise scale_out()
 
     async def _complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
         """Checks, queues, answers; a client that leaves takes its sequence out of the batch."""
