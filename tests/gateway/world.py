@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, pod_object
+from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, gateway_object, pod_object
 from tests.support import eventually, eventually_async
 
 from costwain.adapters.resources import CONFIG_MAPS, PODS
@@ -134,6 +134,8 @@ class World:
         (self.folder / "admin.sock").unlink()
 
     def agent(self, name: str = OWN_NAME) -> Agent:
+        if name not in self.cluster.objects[PODS]:
+            self.cluster.put(PODS, gateway_object(name))
         keys = None if self.keys is None else KeyFolder(self.folder / "keys")
         return Agent(self.cluster, self.runtime, FLEET, name, keys)
 
