@@ -3,7 +3,7 @@
 import pytest
 from tests.agent.builders import PROGRAMMED, pod, program, server, state
 
-from costwain.agent.division import Replica
+from costwain.agent.division import Replica, Share
 from costwain.agent.program import Tenant
 from costwain.agent.reconcile import commands
 from costwain.agent.tenants import tenant_lines

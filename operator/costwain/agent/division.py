@@ -47,8 +47,8 @@ class Replica:
     state: str = SERVING
 
     def part(self, whole: int) -> int:
-        """Its part of a limit that need not be exact, at least 1."""
-        return max(1, self.share.of(whole))
+        """Its part of a limit of arrivals, at least 1; who stands by would get them all."""
+        return max(1, self.share.of(whole)) if self.share.count else whole
 
     def limit(self, server: str, whole: int, now: int | None) -> int:
         """How many requests a server may get; `now` is its present limit, None where it takes part in nothing yet."""
