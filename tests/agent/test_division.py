@@ -53,10 +53,12 @@ LIMITS = {  # story: (replica, limit now, limit wanted)
     "its part": (Replica(Share(1, 3)), None, 3),
     "less what another still runs beyond its own": (Replica(Share(0, 2), taken={"s": 3}), None, 1),
     "but never less than it has": (Replica(Share(0, 2), taken={"s": 3}), 2, 2),
-    "without agreement it only goes down": (Replica(Share(0, 2), agreed=False, before=Share()), 8, 4),
-    "and not up": (Replica(Share(), agreed=False, before=Share(0, 2)), 4, 4),
+    "without agreement it only goes down": (Replica(Share(0, 2), agreed=False, before=(Share(),)), 8, 4),
+    "and not up": (Replica(Share(), agreed=False, before=(Share(0, 2),)), 4, 4),
     "a pod that joins meanwhile gets what both divisions allow": (
-        Replica(Share(), agreed=False, before=Share(0, 2)), None, 4),
+        Replica(Share(), agreed=False, before=(Share(0, 2),)), None, 4),
+    "and those claimed in between": (
+        Replica(Share(), agreed=False, before=(Share(0, 2), Share(0, 0))), None, 0),
     "or nothing, where the one before is unknown": (Replica(Share(), agreed=False), None, 0),
     "without a part nothing": (Replica(Share(0, 0)), 8, 0),
 }  # fmt: skip

@@ -204,7 +204,7 @@ class Replicas(RuleBasedStateMachine):
     def teardown(self):
         """Left alone, those that are alive agree, divide the whole and serve every request that waits."""
         nodes = list(getattr(self, "nodes", {}).values())
-        rounds = 8 + sum(node.queued + node.running for node in nodes)  # of one slot each serves one request
+        rounds = 30 + 2 * sum(node.queued + node.running for node in nodes)  # one slot serves one request in each
         for _ in range(rounds if nodes else 0):
             self.a_second_passes()
             for node in nodes:

@@ -37,12 +37,12 @@ class Share:
 class Replica:
     """What this gateway may do now: its share, whether everybody agrees to it, and what the others still have of it.
 
-    Until they agree `before` is the share that was agreed on last, None where that is unknown.
+    Until they agree `before` holds the share that was agreed on last and those claimed since; none where unknown.
     """
 
     share: Share = Share()
     agreed: bool = True
-    before: Share | None = None
+    before: tuple[Share, ...] = ()
     taken: Mapping[str, int] = field(default_factory=dict)  # server -> requests of others beyond their parts
     state: str = SERVING
 
@@ -57,7 +57,7 @@ class Replica:
             return min(mine, max(now or 0, mine - taken))
         if now is not None:
             return min(mine, now)
-        return max(0, min(mine, self.before.of(whole)) - taken) if self.before else 0
+        return max(0, min(mine, *(share.of(whole) for share in self.before)) - taken) if self.before else 0
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ HEARSAY_S = 1.0
 
 
 class Membership:
-    """Remembers the share that everybody agreed on last, and since when this replica claims what it does."""
+    """Remembers the share that everybody agreed on last and those claimed since, and since when it claims the last."""
 
     def __init__(self, own_name: str) -> None:
         self._own = Gateway(own_name, ready=False, leaving=False)
         self._others: list[Gateway] = []
-        self._before: Share | None = None
+        self._before: tuple[Share, ...] = ()
         self._claimed: Claim | None = None
         self._claimed_at_s = 0.0
         self._waits = False
@@ -55,10 +55,12 @@ class Membership:
         agreed, share = found.agreed and heard, found.share(self._own.name)
         self._waits = found.agreed and not heard
         if agreed:
-            self._before = share
+            self._before = (share,)
         elif starts:  # who was taken for dead has no part any more
-            self._before = None
+            self._before = ()
             return None
+        elif self._before and share not in self._before:
+            self._before = (*self._before, share)
         word = LEAVING if self.leaving else SERVING if found.serves else STANDBY
         return Replica(share, agreed, self._before, found.taken, word)
 
