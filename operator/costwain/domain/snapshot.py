@@ -88,6 +88,7 @@ class Load:
 
     `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
     at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
+    `api_keys` that the gateway lets in, None where it lets everybody in or doesn't say.
     """
 
     arrivals_per_s: float | None
@@ -96,6 +97,7 @@ class Load:
     input_tokens: float | None = None
     output_tokens: float | None = None
     tokens_per_s: float | None = None
+    api_keys: int | None = None
 
     @property
     def waiting(self) -> int:
