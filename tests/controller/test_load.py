@@ -81,6 +81,18 @@ async def test_what_a_pod_worked_is_known_by_its_address_from_the_second_look_on
     assert (loads.work["127.0.0.1"].batch, loads.work["127.0.0.1"].tokens_per_s) == (7.0, 0.0)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(("line", "want"), [("", None), ("costwain_gateway_api_keys 0\n", 0)], ids=["open", "keyless"])
+async def test_how_many_api_keys_a_gateway_knows(line: str, want: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _Page("127.0.0.1", GATEWAY + line) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            found = (await Loads(session, Clock()).turn(_cache()))[KEY]
+    assert found is not None
+    assert found.api_keys == want
+
+
 def _numbers(load: Load | None) -> tuple[int, int] | None:
     return None if load is None else (load.waiting, load.active)
 

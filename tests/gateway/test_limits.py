@@ -47,7 +47,16 @@ async def test_what_is_not_known_to_be_safe_does_not_exist(gateway, path):
 
 
 # What a vLLM pod answers without asking for its own key, or only in modes for developers: all of it stays inside.
-_INSIDE = ["/health", "/ping", "/version", "/load", "/metrics", "/metrics_x", "/tokenize", "/detokenize", "/invocations", "/generative_scoring", "/docs", "/redoc", "/openapi.json", "/tokenizer_info", "/inference/v1/generate", "/inference/v1/abort_requests", "/v1/chat/completions/render", "/v1/completions/render", "/scale_elastic_ep", "/is_scaling_elastic_ep", "/sleep", "/wake_up", "/is_sleeping", "/pause", "/resume", "/is_paused", "/server_info", "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/abort_requests", "/collective_rpc", "/update_weights", "/init_weight_transfer_engine", "/get_world_size", "/start_profile", "/stop_profile", "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/rerank", "/score", "/classify", "/pooling", "/v2/rerank", "/v2/embed"]
+_INSIDE = (
+    "/health", "/ping", "/version", "/load", "/metrics", "/metrics_x", "/tokenize", "/detokenize", "/invocations",
+    "/generative_scoring", "/docs", "/redoc", "/openapi.json", "/tokenizer_info", "/inference/v1/generate",
+    "/inference/v1/abort_requests", "/v1/chat/completions/render", "/v1/completions/render", "/scale_elastic_ep",
+    "/is_scaling_elastic_ep", "/sleep", "/wake_up", "/is_sleeping", "/pause", "/resume", "/is_paused",
+    "/server_info", "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/abort_requests",
+    "/collective_rpc", "/update_weights", "/init_weight_transfer_engine", "/get_world_size", "/start_profile",
+    "/stop_profile", "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/rerank", "/score", "/classify",
+    "/pooling", "/v2/rerank", "/v2/embed",
+)  # fmt: skip
 
 
 async def test_no_unprotected_path_of_vllm_reaches_a_pod_by_any_method_or_spelling(gateway):
