@@ -5,6 +5,7 @@ from dataclasses import replace
 from costwain.agent.haproxy import RESPONSE_CLASSES, Counters, LiveMap, State
 from costwain.agent.pods import Pod
 from costwain.agent.program import Program, Variant
+from costwain.domain import names
 from costwain.render.haproxy import KEYS_MAP, PROGRAM_MAP, SERVING, TENANTS_MAP, WAITING, backend
 
 NO_RESPONSES = dict.fromkeys(RESPONSE_CLASSES, 0)
@@ -52,3 +53,12 @@ def state(
     if keys is not None:
         maps |= {KEYS_MAP: LiveMap(1, keys), TENANTS_MAP: LiveMap(2, limits or {})}
     return State(backends, rows, maps)
+
+
+def gateway_object(claim=None, state="running", **conditions):
+    said = [{"type": kind, "status": value} for kind, value in conditions.items()]
+    annotations = {names.GATEWAY_CLAIM: claim} if claim else {}
+    return {
+        "metadata": {"name": "a", "labels": {names.ROLE: names.ROLE_GATEWAY}, "annotations": annotations},
+        "status": {"conditions": said, "containerStatuses": [{"name": "haproxy", "state": {state: {}}}]},
+    }

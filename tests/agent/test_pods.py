@@ -2,7 +2,7 @@
 
 import pytest
 
-from costwain.agent.pods import Gateway, Pod, drained_annotation, gateway_of, live_gateways, pod_of
+from costwain.agent.pods import Pod, drained_annotation, pod_of
 from costwain.domain import names
 
 
@@ -40,16 +40,6 @@ CASES = {  # story: (object, pod wanted)
 @pytest.mark.parametrize(("item", "want"), CASES.values(), ids=CASES)
 def test_pod_of(item, want):
     assert pod_of(item) == want
-
-
-def test_gateways_that_serve_are_the_ready_ones_those_that_end_and_this_one():
-    gateways = [Gateway("b", True, False), Gateway("c", False, True), Gateway("d", False, False)]
-    assert live_gateways(gateways, "a") == ("a", "b", "c")
-
-
-def test_a_model_pod_is_no_gateway_and_a_gateway_says_whether_it_is_ready():
-    assert gateway_of(_object()) is None
-    assert gateway_of(_object(names.ROLE_GATEWAY, [("Ready", "True")])) == Gateway("a", True, False)
 
 
 def test_an_annotation_has_at_most_63_characters_after_its_prefix():

@@ -3,7 +3,8 @@
 import pytest
 from tests.agent.builders import PROGRAMMED, pod, program, server, state
 
-from costwain.agent.reconcile import Replica, commands
+from costwain.agent.division import LEAVING, Replica, Share
+from costwain.agent.reconcile import commands
 
 _CHECK = "check inter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down"
 _SMALL = {**PROGRAMMED, "shares": "0,10000"}
@@ -89,10 +90,9 @@ def test_commands(program_, pods, state_, want):
 @pytest.mark.parametrize(
     ("replica", "limit", "queue"),
     [
-        pytest.param(Replica(0, 2), 4, 5, id="the first of two"),
-        pytest.param(Replica(1, 2), 4, 4, id="the second of two"),
-        pytest.param(Replica(2, 3), 2, 3, id="the last of three"),
-        pytest.param(Replica(8, 9), 1, 1, id="more replicas than slots: never none"),
+        pytest.param(Replica(Share(0, 2)), 4, 5, id="the first of two"),
+        pytest.param(Replica(Share(1, 2)), 4, 4, id="the second of two"),
+        pytest.param(Replica(Share(2, 3)), 2, 3, id="the last of three"),
     ],
 )
 def test_limits_are_split_between_replicas(replica, limit, queue):
@@ -101,5 +101,12 @@ def test_limits_are_split_between_replicas(replica, limit, queue):
     assert f"max-queued {queue} " in lines
 
 
+def test_without_a_part_a_pod_is_left_to_the_others_and_the_queue_still_takes_one():
+    lines = " ".join(commands(program(), [pod()], state({"full/a": server()}, told={}), Replica(Share(8, 9))))
+    assert f"{MAINT} " in f"{lines} "
+    assert "add server" not in lines
+    assert "max-queued 1 " in lines
+
+
 def test_a_leaving_gateway_says_so_and_serves_on():
-    assert commands(program(), [pod()], state(), Replica(leaving=True)) == [*_JOIN, "set map #0 state leaving"]
+    assert commands(program(), [pod()], state(), Replica(state=LEAVING)) == [*_JOIN, "set map #0 state leaving"]

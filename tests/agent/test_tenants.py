@@ -3,8 +3,9 @@
 import pytest
 from tests.agent.builders import PROGRAMMED, pod, program, server, state
 
+from costwain.agent.division import Replica, Share
 from costwain.agent.program import Tenant
-from costwain.agent.reconcile import Replica, commands
+from costwain.agent.reconcile import commands
 from costwain.agent.tenants import tenant_lines
 
 BLUE = Tenant("blue", requests_per_second=5, max_concurrent_requests=3, min_variant="full")
@@ -33,7 +34,7 @@ def test_tenant_lines(tenants, keys, have, limits, want):
 
 
 def test_each_replica_enforces_its_part():
-    parts = [tenant_lines([BLUE], {}, state(keys={}), Replica(rank, 2).part) for rank in range(2)]
+    parts = [tenant_lines([BLUE], {}, state(keys={}), Replica(Share(rank, 2)).part) for rank in range(2)]
     assert [lines[:2] for lines in parts] == [
         ["add map #2 second/blue 3", "add map #2 concurrent/blue 2"],
         ["add map #2 second/blue 2", "add map #2 concurrent/blue 1"],

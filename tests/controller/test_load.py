@@ -128,6 +128,18 @@ def test_the_queues_depth_is_read_from_a_page_with_everything_observed_on_it() -
     assert (reading.queue_depth["full"], reading.in_flight["full", "spot"]) == (3, 5)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(("line", "want"), [("", None), ("costwain_gateway_api_keys 0\n", 0)], ids=["open", "keyless"])
+async def test_how_many_api_keys_a_gateway_knows(line: str, want: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _Page("127.0.0.1", GATEWAY + line) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            found = (await Loads(session, Clock()).turn(_cache()))[KEY]
+    assert found is not None
+    assert found.api_keys == want
+
+
 def _numbers(load: Load | None) -> tuple[int, int] | None:
     return None if load is None else (load.waiting, load.active)
 

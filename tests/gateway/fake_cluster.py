@@ -68,6 +68,15 @@ def set_condition(pod: Object, kind: str, value: bool) -> None:
     conditions.append({"type": kind, "status": str(value)})
 
 
+def gateway_object(name: str) -> Object:
+    labels = {names.FLEET: FLEET, names.ROLE: names.ROLE_GATEWAY}
+    running = {"name": "haproxy", "state": {"running": {}}}
+    pod: Object = {"metadata": {"name": name, "labels": labels}, "status": {"containerStatuses": [running]}}
+    set_condition(pod, "ContainersReady", True)
+    set_condition(pod, "Ready", True)
+    return pod
+
+
 def pod_object(name: str, variant: str, address: str, ready: bool = True) -> Object:
     labels = {names.FLEET: FLEET, names.ROLE: names.ROLE_MODEL, names.VARIANT: variant, names.POOL: POOL}
     pod: Object = {"metadata": {"name": name, "labels": labels}, "status": {"phase": "Running", "podIP": address}}

@@ -65,7 +65,7 @@ def main() -> None:
     app = web.Application(client_max_size=64 << 20)
     app.router.add_get("/stats", stats)
     app.router.add_post("/{path:.*}", answer)
-    web.run_app(app, host=ADDRESS, port=8000, print=None, access_log=None)
+    web.run_app(app, host=ADDRESS, port=8000, print=None, access_log=None, handler_cancellation=True)
 
 
 if __name__ == "__main__":

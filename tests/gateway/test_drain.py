@@ -4,9 +4,11 @@ import asyncio
 
 import pytest
 from tests.gateway.client import gather, lost
+from tests.gateway.fake_cluster import gateway_object
 from tests.support import eventually_async
 
 from costwain.adapters.resources import PODS
+from costwain.agent.gateways import Claim
 from costwain.domain import names
 
 pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
@@ -70,9 +72,9 @@ async def test_the_last_pod_stays_while_requests_wait_for_it(gateway):
 async def test_with_two_gateways_a_pod_is_free_when_both_have_let_go(gateway):
     async with gateway() as (world, _):
         (pod,) = await world.add_pods("full")
-        labels = {names.FLEET: "chat", names.ROLE: names.ROLE_GATEWAY}
-        ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-        second = {"metadata": {"name": "chat-gateway-1", "labels": labels}, "status": ready}
+        second = gateway_object("chat-gateway-1")
+        claim = Claim(2, ("chat-gateway-0", "chat-gateway-1"))
+        second["metadata"]["annotations"] = {names.GATEWAY_CLAIM: claim.text}
         world.cluster.put(PODS, second)
 
         async def half():

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.gateway.client import Client, by_status, gather, lost
 from tests.gateway.conftest import running
-from tests.gateway.world import until_listening
+from tests.gateway.world import World, until_listening
 from tests.support import eventually_async
 
 from costwain.agent.agent import TURN_S
@@ -85,6 +85,24 @@ async def test_without_the_api_server_the_gateway_goes_on_and_heals_haproxy(gate
         async with Client(world.url) as client:
             assert lost(await gather(client.ask(f"q {i}") for i in range(20))) == []
         assert f"spot:{pod.name}" in (await world.state()).pods("variant.full")
+
+
+async def test_without_its_agent_haproxy_goes_on_and_no_request_notices(haproxy_binary, folder):
+    world = World(folder)
+    try:
+        world.start_haproxy(haproxy_binary)
+        world.set_program(full=100)
+        async with Client(world.url) as client:
+            async with running(world):
+                await world.add_pods("full")
+                held = [asyncio.create_task(client.ask(f"held {i}", wait_ms=300)) for i in range(24)]
+                await _busy_and_queued(world, 16)
+            assert lost(await gather(held)) == []
+            assert lost(await gather(client.ask(f"q {i}") for i in range(40))) == []
+            async with running(world):
+                assert lost(await gather(client.ask(f"later {i}") for i in range(20))) == []
+    finally:
+        world.end()
 
 
 async def test_an_agent_that_starts_anew_changes_nothing_that_is_right(gateway):

@@ -35,9 +35,10 @@ async def _get(session, path):
         return response.status, await response.text()
 
 
-def _own_pod(**metadata):
-    labels = {names.FLEET: "chat", names.ROLE: names.ROLE_GATEWAY}
-    return {"metadata": {"name": OWN_NAME, "labels": labels, **metadata}, "status": {}}
+def _delete_own_pod(world):
+    pod = world.cluster.objects[PODS][OWN_NAME]
+    pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    world.cluster.put(PODS, pod)
 
 
 async def test_what_is_held_is_served_before_a_deleted_gateway_ends(gateway):
@@ -49,7 +50,7 @@ async def test_what_is_held_is_served_before_a_deleted_gateway_ends(gateway):
             return queue_depth(await world.state(), "full") == 20
 
         await eventually_async(all_held, 10, "20 held")
-        world.cluster.put(PODS, _own_pod(deletionTimestamp="2026-01-01T00:00:00Z"))
+        _delete_own_pod(world)
         drained = asyncio.create_task(_get(port, "/drain"))
 
         async def unready():

@@ -7,6 +7,7 @@ import json
 import aiohttp
 import pytest
 from tests.gateway.client import Client, gather, lost
+from tests.gateway.raw import request, send
 from tests.gateway.world import World
 
 from costwain.domain import names
@@ -45,7 +46,34 @@ async def test_what_is_not_known_to_be_safe_does_not_exist(gateway, path):
         assert (outcome.status, _error(outcome)["type"]) == (404, "invalid_request_error")
 
 
-@pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages", "/tokenize"])
+# What a vLLM pod answers without asking for its own key, or only in modes for developers: all of it stays inside.
+_INSIDE = (
+    "/health", "/ping", "/version", "/load", "/metrics", "/metrics_x", "/tokenize", "/detokenize", "/invocations",
+    "/generative_scoring", "/docs", "/redoc", "/openapi.json", "/tokenizer_info", "/inference/v1/generate",
+    "/inference/v1/abort_requests", "/v1/chat/completions/render", "/v1/completions/render", "/scale_elastic_ep",
+    "/is_scaling_elastic_ep", "/sleep", "/wake_up", "/is_sleeping", "/pause", "/resume", "/is_paused",
+    "/server_info", "/reset_prefix_cache", "/reset_mm_cache", "/reset_encoder_cache", "/abort_requests",
+    "/collective_rpc", "/update_weights", "/init_weight_transfer_engine", "/get_world_size", "/start_profile",
+    "/stop_profile", "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/rerank", "/score", "/classify",
+    "/pooling", "/v2/rerank", "/v2/embed",
+)  # fmt: skip
+
+
+async def test_no_unprotected_path_of_vllm_reaches_a_pod_by_any_method_or_spelling(gateway):
+    async with gateway() as (world, client):
+        (pod,) = await world.add_pods("full")
+        spellings = ("{}", "/{}", "{}/", "/v1/..{}", "{}?x=/v1/completions", "/v1/completions/..%2f..{}")
+        for path in _INSIDE:
+            for target in {spelling.format(path) for spelling in spellings} - {"/health/", "//health"}:
+                for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
+                    answer = await send(world.bind, request(path=target, method=method))
+                    own = path == "/health" and target.startswith("/health")
+                    assert answer.status == (200 if own else 404), (method, target)
+        stats = json.loads((await client.get_from(f"http://{pod.address}:{names.MODEL_PORT}/stats")).body)
+        assert stats["seen"] == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"])
 async def test_what_is_safe_reaches_a_pod(gateway, path):
     async with gateway() as (world, client):
         await world.add_pods("full")

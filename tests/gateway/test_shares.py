@@ -103,17 +103,17 @@ async def test_a_swap_under_load_with_streams_and_churn_loses_nothing(gateway):
         for small in (25, 50, 100):
             world.set_program(full=100 - small, small=small)
             await _until_shares(world, f"{100 * (100 - small)},10000")
-            await answered(400)
+            await answered(2000)
         await world.drain(old)
         for _ in range(4):
             new += await world.add_pods("small")
-            await answered(120)
+            await answered(600)
             await world.drain([new.pop(0)])
-            await answered(80)
+            await answered(400)
         stop.set()
         await asyncio.gather(*users)
         assert lost(outcomes) == []
-        assert len(outcomes) >= 2000
+        assert len(outcomes) >= 10_000
 
 
 async def test_requests_that_wait_for_a_variant_that_is_given_up_are_served_by_the_next(gateway):

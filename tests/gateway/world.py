@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, pod_object
+from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, gateway_object, pod_object
 from tests.support import eventually, eventually_async
 
 from costwain.adapters.resources import CONFIG_MAPS, PODS
@@ -28,7 +28,7 @@ from costwain.local.node.payloads import File
 from costwain.render.gateway import GatewaySpec, haproxy_files, program
 from costwain.render.haproxy import Limits
 
-OWN_NAME = "chat-gateway-0"
+OWN_NAME = f"{FLEET}-gateway-0"
 _STUB = Path(__file__).with_name("stub_pod.py")
 _worlds = itertools.count(1)
 
@@ -78,6 +78,7 @@ class World:
     tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
     observed_percent: int = 1
+    own_name: str = OWN_NAME
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=_free_number)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -162,9 +163,11 @@ class World:
         self._haproxy.wait(timeout=10)
         (self.folder / "admin.sock").unlink()
 
-    def agent(self, name: str = OWN_NAME) -> Agent:
+    def agent(self) -> Agent:
+        if self.own_name not in self.cluster.objects[PODS]:
+            self.cluster.put(PODS, gateway_object(self.own_name))
         keys = None if self.keys is None else KeyFolder(self.folder / "keys")
-        return Agent(self.cluster, self.runtime, FLEET, name, keys)
+        return Agent(self.cluster, self.runtime, FLEET, self.own_name, keys)
 
     def set_keys(self, **texts: str) -> None:
         """Changes the mounted Secret, all at once as a kubelet does."""

@@ -164,5 +164,7 @@ def test_the_service_is_called_like_the_fleet_and_finds_the_pods():
     service = _manifests(replace(SPEC, service_type="LoadBalancer", service_annotations={"a": "b"}))["Service"]
     assert (service["metadata"]["name"], service["metadata"]["annotations"]) == ("chat", {"a": "b"})
     assert service["spec"]["type"] == "LoadBalancer"
-    assert service["spec"]["selector"].items() <= _pod()["metadata"]["labels"].items()
+    selector = service["spec"]["selector"]
+    assert selector.pop(names.GATEWAY_SERVES) == "true"  # the agents write this one
+    assert selector.items() <= _pod()["metadata"]["labels"].items()
     assert _pod()["metadata"]["labels"][names.ROLE] == names.ROLE_GATEWAY

@@ -48,6 +48,15 @@ def plan(**differs: Any) -> FleetPlan:
 
 
 READY = replica(State.READY)
+
+
+def keyed(keys: int | None) -> Fleet:
+    """A fleet with a Secret of API keys, of which its gateway knows so many."""
+    gateway = SPEC.gateway.model_copy(update={"api_keys_secret_ref": SecretRef(name="chat-keys")})
+    spec = SPEC.model_copy(update={"gateway": gateway})
+    return replace(fleet(READY), spec=spec, load=Load(1.0, {}, {}, api_keys=keys))
+
+
 EXHAUSTED = Why("BudgetExhausted", "$0.00 is left in this period: nothing runs until the next one")
 CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
     "a ready replica serves": (fleet(READY), plan(), SEEN, "Ready", ("True", "Serving")),
@@ -109,6 +118,10 @@ CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
         "ScalerConflict",
         ("True", "OtherScaler"),
     ),
+    "no usable API key: nobody is served": (keyed(0), plan(), SEEN, "Ready", ("False", "NoApiKeys")),
+    "and only a person can mend that": (keyed(0), plan(), SEEN, "Stalled", ("True", "NoApiKeys")),
+    "one key is enough": (keyed(1), plan(), SEEN, "Stalled", ("False", "NoProblem")),
+    "a gateway that says nothing of keys is not blamed": (keyed(None), plan(), SEEN, "Ready", ("True", "Serving")),
     "alone there is no conflict": (fleet(READY), plan(), SEEN, "ScalerConflict", ("False", "Alone")),
     "a cheaper variant degrades": (
         fleet(READY),

@@ -51,7 +51,8 @@ _UP = "costwain_gateway_up"
 _QUEUE_DEPTH = "costwain_gateway_queue_depth"
 _REQUESTS = "costwain_gateway_requests_total"
 _IN_FLIGHT = "costwain_gateway_in_flight"
-GATEWAY_METRICS = frozenset((_UP, _QUEUE_DEPTH, _REQUESTS, _IN_FLIGHT))
+_API_KEYS = "costwain_gateway_api_keys"
+GATEWAY_METRICS = frozenset((_UP, _QUEUE_DEPTH, _REQUESTS, _IN_FLIGHT, _API_KEYS))
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,12 @@ class PodReading:
 
 @dataclass(frozen=True)
 class GatewayReading:
-    """One gateway pod: requests by variant, in flight by (variant, pool)."""
+    """One gateway pod: requests by variant, in flight by (variant, pool); `api_keys` None where everybody gets in."""
 
     queue_depth: Mapping[str, float]
     requests_total: Mapping[str, float]
     in_flight: Mapping[tuple[str, str], float]
+    api_keys: float | None = None
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ def gateway_reading(samples: Samples) -> GatewayReading | None:
             by_variant[name][labels["variant"]] = value
         elif name == _IN_FLIGHT and "pool" in labels:
             in_flight[labels["variant"], labels["pool"]] = value
-    return GatewayReading(by_variant[_QUEUE_DEPTH], by_variant[_REQUESTS], in_flight)
+    return GatewayReading(by_variant[_QUEUE_DEPTH], by_variant[_REQUESTS], in_flight, samples.get((_API_KEYS, ())))
 
 
 class Readings(Generic[T]):

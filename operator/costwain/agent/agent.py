@@ -4,16 +4,19 @@ import asyncio
 import logging
 import re
 import time
+from dataclasses import replace
 
 from costwain.adapters.resources import CONFIG_MAPS, PODS
 from costwain.agent.cluster import UNREACHABLE, Cluster, Follower, program_source
+from costwain.agent.division import LEAVING
 from costwain.agent.haproxy import HaproxyError, Runtime, State
 from costwain.agent.keys import KeyFolder
 from costwain.agent.marks import Mark, marks
+from costwain.agent.membership import Membership
 from costwain.agent.observe import Observer
-from costwain.agent.pods import Gateway, Pod, gateway_of, live_gateways, pod_of
+from costwain.agent.pods import Pod, pod_of
 from costwain.agent.program import Program, parse_program
-from costwain.agent.reconcile import Replica, commands
+from costwain.agent.reconcile import commands
 
 TURN_S = 1.0  # a HAProxy that was started again is programmed within two of these
 _DRAIN_TURN_S = 0.1  # while a pod is on its way out, or HAProxy does not answer yet
@@ -34,6 +37,7 @@ class Agent:
     ) -> None:
         self._cluster, self._runtime, self._own_name, self._keys = cluster, runtime, own_name, keys
         self.observer = Observer(runtime)
+        self._membership = Membership(own_name)
         self._config_name = f"{fleet}-gateway"
         self._changed = asyncio.Event()
         self._pods = Follower(cluster, PODS, self._changed.set)
@@ -107,21 +111,32 @@ class Agent:
         keys = self._keys.current() if self._keys else {}
         if program is None or not self._pods.synced or keys is None:
             return TURN_S
-        pods, live = self._known_pods(), self._live()
-        replica = Replica(live.index(self._own_name), len(live), self._leaving())
-        state = await self._runtime.state()
-        lines = commands(program, pods, state, replica, keys)
+        self._membership.see(self._pods.objects.values())
+        pods, state = self._known_pods(), await self._runtime.state()
+        replica = self._membership.replica(program, state, time.monotonic())
+        if replica is not None:
+            replica = replace(replica, state=LEAVING) if self._leaving() else replica
+            state = await self._carry_out(commands(program, pods, state, replica, keys), state)
+            self._turned_s = time.monotonic()
+        self._mark(program, pods, state)
+        goes = any(row.in_maintenance for backend in state.backends for row in state.pods(backend).values())
+        return _DRAIN_TURN_S if goes or self._membership.settling else TURN_S
+
+    async def _carry_out(self, lines: list[str], state: State) -> State:
+        """Tells HAProxy, and how it is afterwards."""
         for line in lines:
             await self._tell(line)
         if lines:
             state = await self._runtime.state()
         self.observer.known(state)
-        self._turned_s = time.monotonic()
-        self._marks = marks(pods, state, self._own_name, live)
+        return state
+
+    def _mark(self, program: Program, pods: list[Pod], state: State) -> None:
+        own = self._membership.mark(program, state)
+        due = marks(pods, state, self._own_name, self._membership.live)
+        self._marks = due if own is None else [own, *due]
         if self._marks:
             self._marks_due.set()
-        goes = any(row.in_maintenance for backend in state.backends for row in state.pods(backend).values())
-        return _DRAIN_TURN_S if goes else TURN_S
 
     async def _tell(self, line: str) -> None:
         answer = await self._runtime.command(line)
@@ -155,11 +170,5 @@ class Agent:
     def _known_pods(self) -> list[Pod]:
         return [pod for pod in map(pod_of, self._pods.objects.values()) if pod is not None]
 
-    def _gateways(self) -> list[Gateway]:
-        return [item for item in map(gateway_of, self._pods.objects.values()) if item is not None]
-
-    def _live(self) -> tuple[str, ...]:
-        return live_gateways(self._gateways(), self._own_name)
-
     def _leaving(self) -> bool:
-        return self._asked_to_leave or any(item.leaving for item in self._gateways() if item.name == self._own_name)
+        return self._asked_to_leave or self._membership.leaving

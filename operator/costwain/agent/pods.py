@@ -1,6 +1,5 @@
 """Pods as the agent sees them: raw Kubernetes objects in, values out."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +26,6 @@ class Pod:
     drained_in: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
-class Gateway:
-    """A replica of this fleet's gateway."""
-
-    name: str
-    ready: bool
-    leaving: bool
-
-
 def pod_of(item: Object) -> Pod | None:
     """The model pod, or None for any other."""
     metadata, status = item["metadata"], item.get("status", {})
@@ -55,19 +45,6 @@ def pod_of(item: Object) -> Pod | None:
         drained=labels.get(names.DRAINED) == "true",
         drained_in=frozenset(key.removeprefix(_DRAINED_IN) for key in annotations if key.startswith(_DRAINED_IN)),
     )
-
-
-def gateway_of(item: Object) -> Gateway | None:
-    """The gateway replica, or None for any other pod."""
-    metadata = item["metadata"]
-    if (metadata.get("labels") or {}).get(names.ROLE) != names.ROLE_GATEWAY:
-        return None
-    return Gateway(metadata["name"], _condition(item, "Ready") == "True", "deletionTimestamp" in metadata)
-
-
-def live_gateways(gateways: Iterable[Gateway], own_name: str) -> tuple[str, ...]:
-    """Replicas that may send requests to pods, sorted: the ready ones, those that still end, and this one."""
-    return tuple(sorted({own_name, *(gateway.name for gateway in gateways if gateway.ready or gateway.leaving)}))
 
 
 def replica_key(gateway_name: str) -> str:

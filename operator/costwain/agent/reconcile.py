@@ -6,6 +6,7 @@ A turn is idempotent: after a restart of HAProxy, or of the agent, the same diff
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from costwain.agent.division import Replica
 from costwain.agent.haproxy import Counters, State
 from costwain.agent.pods import Pod
 from costwain.agent.program import Program, Variant
@@ -17,28 +18,11 @@ _MAX_WEIGHT = 256
 
 
 @dataclass(frozen=True)
-class Replica:
-    """This gateway's place among the live ones, `rank` from 0; a leaving one asks its clients to go elsewhere."""
-
-    rank: int = 0
-    count: int = 1
-    leaving: bool = False
-
-    def part(self, whole: int) -> int:
-        """This replica's part of a limit; the parts add up to the whole while each has at least one.
-
-        >>> [Replica(rank, 3).part(8) for rank in range(3)]
-        [3, 3, 2]
-        """
-        return max(1, whole // self.count + (self.rank < whole % self.count))
-
-
-@dataclass(frozen=True)
 class _Wanted:
-    """Which pods of one backend shall get requests: server name -> (address, limit)."""
+    """Which pods of one backend shall get requests: server name -> (address, this replica's limit, whole limit)."""
 
     backend: str
-    servers: Mapping[str, tuple[str, int]]
+    servers: Mapping[str, tuple[str, int, int]]
 
 
 def commands(
@@ -75,14 +59,17 @@ def _wanted(variant: Variant, pods: Sequence[Pod], state: State, replica: Replic
     # The last pods of a queue serve it to its end, unless they are being deleted.
     if not any(row.is_up for server, row in here.items() if server in stays) and state.backends[name].queued:
         stays |= {server_name(pod) for pod in mine if not pod.leaving and _is_up(here, server_name(pod))}
-    return _Wanted(
-        name,
-        {
-            server_name(pod): (str(pod.address), replica.part(variant.slots[pod.pool]))
-            for pod in sorted(mine, key=lambda pod: pod.name)
-            if server_name(pod) in stays
-        },
-    )
+    servers = {}
+    for pod in sorted(mine, key=lambda pod: pod.name):
+        server, whole = server_name(pod), variant.slots[pod.pool]
+        limit = replica.limit(server, whole, _limit_now(pod, here.get(server)))
+        if server in stays and limit:  # without a limit of its own, a server would have none at all
+            servers[server] = (str(pod.address), limit, whole)
+    return _Wanted(name, servers)
+
+
+def _limit_now(pod: Pod, known: Counters | None) -> int | None:
+    return known.limit if known is not None and known.address == pod.address and not known.in_maintenance else None
 
 
 def _may_serve(pod: Pod, here: Mapping[str, Counters]) -> bool:
@@ -100,10 +87,10 @@ def _is_up(here: Mapping[str, Counters], server: str) -> bool:
 def _joins(wanted: _Wanted, state: State) -> list[str]:
     lines = []
     here = state.pods(wanted.backend)
-    for server, (address, limit) in wanted.servers.items():
+    for server, (address, limit, whole) in wanted.servers.items():
         path, known = f"{wanted.backend}/{server}", here.get(server)
         if known is None:
-            weight = min(limit, _MAX_WEIGHT)  # leastconn then compares load, not counts, of unequal pods
+            weight = min(whole, _MAX_WEIGHT)  # leastconn then compares load, not counts, of unequal pods
             lines.append(f"add server {path} {address} maxconn {limit} weight {weight} pool-max-conn 0 {_CHECK}")
         elif known.address != address:
             continue  # another pod by the same name: the old server has to go first
@@ -117,7 +104,7 @@ def _joins(wanted: _Wanted, state: State) -> list[str]:
 def _leaves(wanted: _Wanted, state: State) -> list[str]:
     lines = []
     for server, known in sorted(state.pods(wanted.backend).items()):
-        if wanted.servers.get(server, ("", 0))[0] == known.address:
+        if wanted.servers.get(server, ("",))[0] == known.address:
             continue
         path = f"{wanted.backend}/{server}"
         if not known.in_maintenance:
@@ -155,6 +142,6 @@ def _program_lines(program: Program, state: State, replica: Replica) -> list[str
         "model": program.model,
         "max-queued": str(replica.part(program.max_queued)),
         "shares": ",".join(map(str, program.cumulative_shares())),
-        "state": "leaving" if replica.leaving else "serving",  # last: from here on requests are let in
+        "state": replica.state,  # last: from here on requests are let in
     }
     return map_lines(state.maps[PROGRAM_MAP], entries)

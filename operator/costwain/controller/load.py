@@ -120,6 +120,7 @@ def _load(gateways: list[Reading[GatewayReading]], engines: list[Reading[PodRead
         input_tokens=_weighted((r.mean_input_tokens, r.finished_per_s) for r in rates),
         output_tokens=_weighted((r.mean_output_tokens, r.finished_per_s) for r in rates),
         tokens_per_s=sum(tokens) if tokens else None,
+        api_keys=min((round(n) for r in gateways if (n := r.value.api_keys) is not None), default=None),
     )
 
 

@@ -19,6 +19,10 @@ DRAIN = f"{GROUP}/drain"
 DRAINED = f"{GROUP}/drained"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
+# Which of the gateway's pods get new requests, and how they divide a pod's limit (a JSON text in an annotation).
+GATEWAY_SERVES = f"{GROUP}/gateway-serves"
+GATEWAY_CLAIM = f"{GROUP}/gateway-claim"
+
 # A pod is Ready only when the gateway sends it traffic.
 IN_GATEWAY = f"{GROUP}/in-gateway"
 

@@ -113,6 +113,7 @@ class Load:
     `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
     at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
     `answers` since the last turn by variant, of engines that tell.
+    `api_keys` that the gateway lets in, None where it lets everybody in or doesn't say.
     """
 
     arrivals_per_s: float | None
@@ -122,6 +123,7 @@ class Load:
     output_tokens: float | None = None
     tokens_per_s: float | None = None
     answers: Mapping[str, Answers] = field(default_factory=dict)
+    api_keys: int | None = None
 
     @property
     def waiting(self) -> int:

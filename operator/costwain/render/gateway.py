@@ -94,9 +94,8 @@ def _rules() -> list[Manifest]:
 def _service(spec: GatewaySpec) -> Manifest:
     number = 80 if spec.scheme == "http" else 443
     port = {"name": spec.scheme, "port": number, "targetPort": spec.scheme, "protocol": "TCP"}
-    service = _manifest(
-        spec, "v1", "Service", spec={"type": spec.service_type, "selector": gateway_selector(spec), "ports": [port]}
-    )
+    selector = gateway_selector(spec) | {names.GATEWAY_SERVES: "true"}  # the agents say which of them do
+    service = _manifest(spec, "v1", "Service", spec={"type": spec.service_type, "selector": selector, "ports": [port]})
     service["metadata"]["name"] = spec.fleet
     if spec.service_annotations:
         service["metadata"]["annotations"] = dict(spec.service_annotations)

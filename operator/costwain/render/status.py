@@ -6,7 +6,7 @@ from typing import Any
 
 from costwain.domain import names
 from costwain.domain.money import decimal_of, dollars
-from costwain.domain.plan import FleetPlan, Money
+from costwain.domain.plan import FleetPlan, Money, Why
 from costwain.domain.pool import Price
 from costwain.domain.snapshot import Fleet, Load, State
 from costwain.render.conditions import Verdict, rfc3339, stamped
@@ -65,7 +65,7 @@ def conditions(fleet: Fleet, plan: FleetPlan, seen: Seen) -> list[dict[str, Any]
     verdicts = [
         _ready(fleet, plan, seen),
         _reconciling(fleet, plan),
-        _stalled(plan),
+        _stalled(fleet, plan),
         _within_budget(plan),
         _capacity(plan),
         _degraded(fleet, plan),
@@ -78,6 +78,8 @@ def _ready(fleet: Fleet, plan: FleetPlan, seen: Seen) -> Verdict:
     standing = sum(r.state is State.READY for r in fleet.replicas)
     if not seen.gateway_ready:
         return "Ready", "False", "GatewayNotReady", "the gateway isn't ready"
+    if keyless := _keyless(fleet):
+        return "Ready", "False", "NoApiKeys", keyless
     if standing:
         return "Ready", "True", "Serving", plan.reasons[0].sentence if plan.reasons else ""
     if not any(plan.replicas.values()):
@@ -86,12 +88,8 @@ def _ready(fleet: Fleet, plan: FleetPlan, seen: Seen) -> Verdict:
         if idle:
             return "Ready", "True", "ScaledToZero", "no replicas; the gateway holds requests and starts them"
         return "Ready", "False", reason.code if reason else "NoReplicas", reason.sentence if reason else ""
-    return (
-        "Ready",
-        "False",
-        "Starting",
-        f"{sum(plan.replicas.values())} replicas are starting, the gateway holds requests",
-    )
+    starting = f"{sum(plan.replicas.values())} replicas are starting, the gateway holds requests"
+    return "Ready", "False", "Starting", starting
 
 
 def _reconciling(fleet: Fleet, plan: FleetPlan) -> Verdict:
@@ -106,11 +104,20 @@ def _reconciling(fleet: Fleet, plan: FleetPlan) -> Verdict:
     return "Reconciling", "True", "Changing", "replicas or shares are moving"
 
 
-def _stalled(plan: FleetPlan) -> Verdict:
-    if not plan.problems:
+def _stalled(fleet: Fleet, plan: FleetPlan) -> Verdict:
+    keyless = _keyless(fleet)
+    problems = [*plan.problems, *([Why("NoApiKeys", keyless)] if keyless else [])]
+    if not problems:
         return "Stalled", "False", "NoProblem", ""
-    sentences = "; ".join(dict.fromkeys(problem.sentence for problem in plan.problems))
-    return "Stalled", "True", plan.problems[0].code, sentences
+    return "Stalled", "True", problems[0].code, "; ".join(dict.fromkeys(problem.sentence for problem in problems))
+
+
+def _keyless(fleet: Fleet) -> str | None:
+    """Why nobody gets in, as far as the gateway's count of keys tells; the Secret itself is never read."""
+    secret = fleet.spec.gateway.api_keys_secret_ref
+    if secret is None or fleet.load is None or fleet.load.api_keys != 0:
+        return None
+    return f"Secret {secret.name} is missing or has no usable API key: every request gets 401"
 
 
 def _within_budget(plan: FleetPlan) -> Verdict:

@@ -24,8 +24,6 @@ SAFE_PATHS = (
     "/v1/messages/count_tokens",
     "/v1/rerank",
     "/v1/score",
-    "/tokenize",
-    "/detokenize",
 )
 
 _TLS_GLOBAL = """\
