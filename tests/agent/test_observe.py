@@ -115,10 +115,11 @@ async def test_what_is_no_record_is_counted_and_a_record_only_once(tmp_path):
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=80), max_size=8))
-def test_no_line_ends_the_observer(lines):
+async def test_no_line_ends_the_observer(lines):
     observer = Observer(Runtime(None))
-    for line in lines:
+    for line in (*lines, "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - -"):
         observer.take(line)
+    assert f'{_G}answers_total{{variant="full",pool="spot",tenant="none",code="200"}} 1' in await observer.page(None)
 
 
 async def test_a_requests_record_that_never_comes_is_told(tmp_path):
