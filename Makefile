@@ -31,8 +31,8 @@ test: setup ## every test: unit, then the real control plane and the real HAProx
 	$(PYTEST)
 
 .PHONY: unit
-unit: setup ## unit tests alone, on every core (< 30 s)
-	$(PYTEST) -n auto -m "not cluster and not gateway and not e2e and not process"
+unit: setup ## the quick unit tests, on every core (< 30 s)
+	$(PYTEST) -n auto -m "not cluster and not gateway and not e2e and not process and not long"
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict and the layers

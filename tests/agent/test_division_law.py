@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -11,6 +12,8 @@ from costwain.agent.haproxy import State
 from costwain.agent.marks import Mark
 from costwain.agent.membership import HEARSAY_S, Membership
 from costwain.agent.reconcile import commands
+
+pytestmark = pytest.mark.long
 
 
 @dataclass

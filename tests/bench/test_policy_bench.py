@@ -11,6 +11,8 @@ from costwain.sim.fleet_file import read_fleet
 from costwain.sim.policies import Facts, policy_of
 from costwain.sim.scenario import read_scenario
 
+pytestmark = pytest.mark.long
+
 HERE = Path(__file__).parent / "policy"
 PLAN = yaml.safe_load((HERE / "bench.yaml").read_text(encoding="utf-8"))
 

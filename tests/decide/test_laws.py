@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.decide.builders import NOW_S, PRICES, fleet, load, pool, snapshot
@@ -14,6 +15,8 @@ from costwain.decide.options import ladder
 from costwain.domain.memory import Memory
 from costwain.domain.money import cost_micro
 from costwain.domain.snapshot import Fleet, Pool, Snapshot, State
+
+pytestmark = pytest.mark.long
 
 law = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.decide.builders import HOUR_S, NOW_S, fleet, pool, pools
@@ -11,6 +12,8 @@ from tests.decide.test_world import QUICK, slowly, steps
 from tests.decide.world import World, starts, swaps
 
 from costwain.domain.money import micro_of
+
+pytestmark = pytest.mark.long
 
 Rate = Callable[[float], float]
 

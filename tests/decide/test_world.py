@@ -15,6 +15,8 @@ from costwain.domain.memory import Memory
 from costwain.domain.money import micro_of
 from costwain.domain.snapshot import Pool
 
+pytestmark = pytest.mark.long
+
 QUICK = {"scaleToZeroAfterSeconds": 300, "scaleDownStabilizationSeconds": 120, "maxReplicas": 8}
 
 

@@ -17,6 +17,8 @@ from costwain.sim.server import Server, servers
 from costwain.sim.trace import read_trace
 from costwain.sim.world import World
 
+pytestmark = pytest.mark.long
+
 HOUR_S = 3600.0
 
 

@@ -10,6 +10,8 @@ from costwain.domain.snapshot import Snapshot, State
 from costwain.sim.policy import Ours
 from costwain.sim.world import World, cost_micro
 
+pytestmark = pytest.mark.long
+
 HOUR_S = 3600.0
 
 
