@@ -1,13 +1,22 @@
-"""Fixtures on the real API server: a client with all rights, and a namespace for one test."""
+"""Fixtures on the real API server: a client with all rights, a namespace and a short folder for one test."""
 
 import secrets
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from costwain.adapters.kube import Kube
 from costwain.adapters.resources import NAMESPACES
 from costwain.local.cluster import Cluster
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A short path: sockets lie in it, whose paths may have 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="cw-") as path:
+        yield Path(path)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ fleet. Nobody is refused anything by the API server.
 """
 
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -35,13 +34,6 @@ SAMPLES = Path(__file__).parents[2] / "crds" / "samples" / "local"
 SYSTEM = "costwain-system"
 USER = f"system:serviceaccount:{SYSTEM}:costwain"
 COSTWAIN = (sys.executable, "-m", "costwain.cli.main")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: sockets lie in it, whose paths may have 107 characters."""
-    with tempfile.TemporaryDirectory(prefix="cw-") as path:
-        yield Path(path)
 
 
 @pytest.fixture

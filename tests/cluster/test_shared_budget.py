@@ -4,7 +4,6 @@ Fleet time runs twenty times as fast, so that cents move. A process node runs th
 """
 
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -28,13 +27,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 POOLS = Path(__file__).parents[2] / "crds" / "samples" / "local" / "pools.yaml"
 COSTWAIN = (sys.executable, "-m", "costwain.cli.main")
 SYSTEM = "costwain-system"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A short path: sockets lie in it, whose paths may have 107 characters."""
-    with tempfile.TemporaryDirectory(prefix="cw-") as path:
-        yield Path(path)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Load: the gateway first, the engines and Prometheus where it can't be read, unknown where nothing can."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from costwain.controller import load as load_module
 from costwain.controller.cache import Cache
 from costwain.controller.load import Loads
 from costwain.domain import names
-from costwain.domain.snapshot import Load
+from costwain.domain.snapshot import Answers, Load
 
 KEY = ("default", "chat")
 GATEWAY = """costwain_gateway_up 1
@@ -118,6 +118,37 @@ async def test_when_the_agent_goes_its_last_page_serves_until_it_is_stale_and_th
     assert seen == [(3, 5), (3, 5), (2, 7), (3, 5)]
 
 
+@pytest.mark.anyio
+async def test_answers_count_once_though_a_page_that_fails_stays_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Hand()
+    pages = [ENGINE, ENGINE.replace("} 8\n", "} 18\n").replace("} 9\n", "} 29\n"), None]
+    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads, seen = Loads(session, clock), []
+            for page in pages:
+                clock.at[0] += 5
+                vllm.text = page
+                load = (await loads.turn(_cache()))[KEY]
+                assert load is not None
+                seen.append(dict(load.answers))
+    assert seen == [{}, {"full": Answers(20, ((0.05, 10),))}, {}]
+
+
+@pytest.mark.anyio
+async def test_a_pod_that_goes_while_its_page_is_read_ends_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = _cache()
+    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads = Loads(session, Clock())
+            await loads.turn(cache)
+            vllm.when_read = lambda: cache.replace(PODS, [], 0.0)
+            assert (await loads.turn(cache))[KEY] is not None
+
+
 def test_the_queues_depth_is_read_from_a_page_with_everything_observed_on_it() -> None:
     known = state({"full/a": server(sessions=5)}, queued={"variant.full": 3}, keys={"hash": "blue"})
     observer = Observer(Runtime(Path("nobody")))
@@ -147,7 +178,7 @@ def _numbers(load: Load | None) -> tuple[int, int] | None:
 def _cache() -> Cache:
     cache = Cache()
     for role in (names.ROLE_GATEWAY, names.ROLE_MODEL):
-        labels = {names.ROLE: role, names.FLEET: KEY[1]}
+        labels = {names.ROLE: role, names.FLEET: KEY[1], names.VARIANT: "full"}
         metadata = {"name": role, "namespace": KEY[0], "uid": role, "labels": labels}
         status = {"podIP": "127.0.0.1", "containerStatuses": [{"started": True}]}
         cache.put(PODS, {"metadata": metadata, "spec": {}, "status": status}, 0.0)
@@ -159,6 +190,7 @@ class _Page:
 
     def __init__(self, address: str, text: str | None) -> None:
         self._address, self.text, self.port = address, text, 0
+        self.when_read: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> "_Page":
         app = web.Application()
@@ -174,4 +206,5 @@ class _Page:
         await self._runner.cleanup()
 
     async def _answer(self, _: web.Request) -> web.Response:
+        self.when_read()
         return web.Response(status=503) if self.text is None else web.Response(text=self.text)

@@ -32,9 +32,9 @@ class Loads:
         """The load of every fleet that has a gateway pod; None where its gateway can't be read."""
         gateways = _pages(cache, names.ROLE_GATEWAY, names.AGENT_PORT)
         engines = _pages(cache, names.ROLE_MODEL, names.MODEL_PORT)
+        of, began_s = _variants(cache), self._clock.now_s()  # the cache goes on while pages are read
         told = await self._gateways.turn(url for urls in gateways.values() for url in urls)
         served = await self._engines.turn(url for urls in engines.values() for url in urls)
-        of = _variants(cache)
         oldest_s = self._clock.now_s() - STALE_WALL_S * self._clock.factor
         fresh = {url: reading for url, reading in served.items() if reading.at_s >= oldest_s}
         self.work = {_address(url): work for url, reading in fresh.items() if (work := work_of(reading)) is not None}
@@ -43,7 +43,8 @@ class Loads:
             readable = [told[url] for url in urls if url in told and told[url].at_s >= oldest_s]
             running = [fresh[url] for url in engines.get(key, ()) if url in fresh]
             load = _load(readable, running)
-            loads[key] = None if load is None else replace(load, answers=_answers(engines.get(key, ()), fresh, of))
+            new = [(of[_address(url)], fresh[url]) for url in engines.get(key, ()) if _is_new(fresh.get(url), began_s)]
+            loads[key] = None if load is None else replace(load, answers=_answers(new))
         await self._second_source(loads, engines, fresh)
         return loads
 
@@ -84,15 +85,17 @@ def _variants(cache: Cache) -> dict[str, str]:
     }
 
 
-def _answers(
-    urls: Iterable[str], fresh: Mapping[str, Reading[PodReading]], of: Mapping[str, str]
-) -> dict[str, Answers]:
-    """The answers of a fleet's engines by variant."""
+def _is_new(reading: Reading[PodReading] | None, began_s: float) -> bool:
+    """Whether it was read in this turn: an older one was counted already."""
+    return reading is not None and reading.at_s >= began_s
+
+
+def _answers(readings: Iterable[tuple[str, Reading[PodReading]]]) -> dict[str, Answers]:
+    """Answers by variant, of engines each with its own."""
     found: dict[str, Answers] = {}
-    for url in urls:
-        told = answers_of(fresh[url]) if url in fresh else None
+    for variant, reading in readings:
+        told = answers_of(reading)
         if told is not None:
-            variant = of[_address(url)]
             found[variant] = found[variant] + told if variant in found else told
     return found
 

@@ -1,5 +1,6 @@
 """Ablations: the operator's own decide with one of its parts taken away."""
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 from costwain.decide import decide
@@ -8,7 +9,7 @@ from costwain.domain.snapshot import Fleet, Pool, Snapshot
 from costwain.domain.spec import ModelDeploymentSpec
 
 
-class _Changed:
+class _Changed(ABC):
     """decide() on a spec that isn't the fleet's own."""
 
     def __init__(self) -> None:
@@ -18,9 +19,9 @@ class _Changed:
         """The plan that the changed spec brings."""
         return decide(replace(snapshot, fleets=tuple(self._fleet(f, snapshot.pools) for f in snapshot.fleets)))
 
+    @abstractmethod
     def changed(self, spec: ModelDeploymentSpec, pools: dict[str, Pool]) -> ModelDeploymentSpec:
         """The spec to decide on."""
-        raise NotImplementedError
 
     def _fleet(self, fleet: Fleet, pools: object) -> Fleet:
         assert isinstance(pools, dict)

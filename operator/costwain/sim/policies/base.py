@@ -5,6 +5,7 @@ know no SLO; they are given our drain handshake, so that none loses a request by
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -55,7 +56,7 @@ class View:
 
 
 @dataclass
-class Peer:
+class Peer(ABC):
     """A policy that only counts replicas of the best variant on the pool that is cheapest a request."""
 
     _place: Place | None = field(default=None, init=False, repr=False)
@@ -64,9 +65,9 @@ class Peer:
 
     interval_s = 15.0
 
+    @abstractmethod
     def desired(self, view: View) -> int:
         """Replicas from now on."""
-        raise NotImplementedError
 
     def decide(self, snapshot: Snapshot) -> Plan:
         """A plan for the one fleet of the snapshot."""
