@@ -12,8 +12,9 @@ from costwain.domain.money import micro_of
 from costwain.local import demo, demo_fleet
 from costwain.local.cluster import Cluster
 
-# How far two processes on a busy machine are apart in when they saw a pod come and go, wall seconds. Fleet time runs
-# 30 times faster: a pod that lives for ten of our seconds can't be told from one that lives 0.5 % longer.
+# How far two processes are apart in when they see one thing, wall seconds; a pod's coming and its going are two things.
+# Seen on a quiet machine: a binding 30 ms later than the node at most, an end 55 ms earlier, 45 ms a pod in the mean.
+# Fleet time runs 30 times faster: a pod that lives for ten of our seconds can't be told from one that lives 1 % longer.
 CLOCKS_APART_S = 0.05
 
 
@@ -24,7 +25,7 @@ def independent_micro(running: Cluster, fleet: str = demo.FLEET) -> float:
 
 def clocks_apart_micro(running: Cluster, fleet: str = demo.FLEET) -> float:
     """What the two accounts may differ by since no two processes see a pod at the same instant."""
-    return sum(CLOCKS_APART_S * _micro_per_s(life) for life in _lives(running, fleet))
+    return sum(2 * CLOCKS_APART_S * _micro_per_s(life) for life in _lives(running, fleet))
 
 
 def _lives(running: Cluster, fleet: str) -> list[dict[str, Any]]:
