@@ -54,6 +54,10 @@ STORIES: dict[str, tuple[list[Option], Want, Counts, Counts, bool]] = {
         [option("full/h100", 10.0, "4.00"), option("full/l4", 10.0, "3.50")], Want(20, 1, 8), {"h100": 2},
         {"l4": 2}, False,
     ),
+    "what runs stays where the cheaper pool would be fuller": (
+        [option("full/h100", 11.0, "4.00"), option("full/l4", 10.0, "3.50")], Want(20, 1, 8), {"h100": 2},
+        {"h100": 2}, False,
+    ),
     "what runs is added to rather than moved": (
         [option("full/h100", 10.0, "4.00"), option("full/l4", 10.0, "3.70")], Want(30, 1, 8), {"h100": 2},
         {"h100": 2, "l4": 1}, False,

@@ -2,26 +2,32 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from costwain.domain.api import Api, Name
 
 
-class Peak(Api):
-    """The highest demand seen in one slice of the stabilisation window."""
+class Kept(Api):
+    """A part of the memory; fields of another version are left out, so that an upgrade forgets only what it must."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Peak(Kept):
+    """The highest demand seen in one slice of the stabilisation window, as the replicas that it took then."""
 
     at_s: float = Field(description="Start of the slice, unix seconds.")
-    per_s: float = Field(ge=0, description="Requests a second.")
+    replicas: float = Field(0.0, ge=0, description="Of the best variant where it is fastest, in fractions.")
 
 
-class Refusal(Api):
+class Refusal(Kept):
     """A pool that let a pod wait for too long."""
 
     pool: Name = Field(description="Pool.")
     until_s: float = Field(description="Not tried again before this instant, unix seconds.")
 
 
-class Demand(Api):
+class Demand(Kept):
     """Smoothed arrivals and the mean request, updated each turn."""
 
     at_s: float = Field(description="Instant of the last update, unix seconds.")
@@ -34,7 +40,7 @@ class Demand(Api):
     output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
 
 
-class Learned(Api):
+class Learned(Kept):
     """How fast the pods of one (variant, pool) really are, against the prior of the capacity model."""
 
     variant: Name = Field(description="Variant.")
@@ -45,7 +51,7 @@ class Learned(Api):
     scalar: float = Field(1.0, ge=0.1, le=10, description="The ratio in use; it follows when they differ by 3 %.")
 
 
-class Promise(Api):
+class Promise(Kept):
     """How well a variant keeps its time per token, and how far its replicas are filled for that."""
 
     variant: Name = Field(description="Variant.")
@@ -55,7 +61,7 @@ class Promise(Api):
     load: float = Field(1.0, ge=0.1, le=1, description="Share of the modelled rate that its replicas are given.")
 
 
-class Claim(Api):
+class Claim(Kept):
     """What the fleet asks of shared budgets: a rate to the period's end, and another beside it for a while."""
 
     at_s: float = Field(description="Instant of the last update, unix seconds.")
@@ -65,7 +71,7 @@ class Claim(Api):
     moving_s: float = Field(0.0, ge=0, description="For how long, seconds.")
 
 
-class Memory(Api):
+class Memory(Kept):
     """Instants and values that a later turn needs."""
 
     demand: Demand | None = Field(None, description="Smoothed arrivals.")
