@@ -9,5 +9,6 @@ def test_a_memory_of_another_version_keeps_what_both_know() -> None:
         "demand": {"atS": 60, "fastPerS": 2.0, "slowPerS": 1.5, "colour": "red"},
     })  # fmt: skip
     assert kept.target == "full"
-    assert kept.demand is not None and kept.demand.slow_per_s == 1.5
+    assert kept.demand is not None
+    assert kept.demand.slow_per_s == 1.5
     assert [(peak.at_s, peak.replicas) for peak in kept.peaks] == [(60, 0.0)]

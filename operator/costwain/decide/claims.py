@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from costwain.decide.budget import UP_MARGIN, owed_micro, purse, running_micro_per_h, stopping_s
 from costwain.decide.case import Case
-from costwain.decide.choice import LATER, way_down
+from costwain.decide.choice import way_down
+LATER=1.2
 from costwain.decide.options import Rung
 from costwain.decide.sizing import Mix, Want
 from costwain.decide.window import Window

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, replace
 
 from costwain.decide.capacity import RequestShape
-from costwain.domain.memory import Demand, Memory, Peak
+from costwain.decide.season import observe_season, rise
+from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
 FAST_S = 30.0  # follows a burst within a turn or two
@@ -56,6 +57,7 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
     return fleet.memory.model_copy(
         update={
             "demand": _smoothed(fleet.memory.demand, load, now_s),
+            "season": _seasoned(fleet.memory, load, now_s),
             "busy_at_s": now_s if busy else fleet.memory.busy_at_s,
         }
     )
@@ -91,6 +93,8 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     window_s = scaling.scale_down_stabilization_seconds
     ttft_s = fleet.spec.slo.time_to_first_token_milliseconds / 1000
     expected = _with_bursts(memory.demand, ttft_s) if memory.demand else 0.0
+    if memory.demand:  # what usually comes while a replica starts
+        expected = max(expected, memory.demand.slow_per_s * rise(memory, now_s, now_s + replica.start_s))
     waiting = fleet.load.waiting if fleet.load else 0
     needed = expected + waiting / max(scaling.target_queue_seconds, replica.start_s)
     peaks = _with_peak(memory.peaks, needed / replica.per_s, now_s, window_s) if fleet.load else memory.peaks
@@ -109,6 +113,12 @@ def _with_bursts(demand: Demand, ttft_s: float) -> float:
     rise = max(0.0, demand.fast_per_s - demand.slow_per_s)
     sigmas = BURST_SIGMAS * min(1.0, BURST_TTFT_S / ttft_s)
     return max(demand.fast_per_s + LEAD * rise, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
+
+
+def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:
+    if load.arrivals_per_s is None or memory.demand is None:
+        return memory.season
+    return observe_season(memory.season, load.arrivals_per_s, max(0.0, now_s - memory.demand.at_s), now_s)
 
 
 def _possible(value: float | None) -> float | None:

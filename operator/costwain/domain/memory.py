@@ -40,6 +40,23 @@ class Demand(Kept):
     output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
 
 
+class Season(Kept):
+    """What the hours of a day (0 to 23, UTC) and the days of a week (0 is Monday) usually bring, requests a second."""
+
+    hour_s: float = Field(description="Start of the running hour, unix seconds.")
+    requests: float = Field(0.0, ge=0, description="That came in it so far.")
+    seen_s: float = Field(0.0, ge=0, description="Seconds of it that were seen.")
+    hours: Annotated[dict[Name, float], Field(max_length=24)] = Field(
+        default_factory=dict, description="By hour, as on a mean day; absent until seen."
+    )
+    days: Annotated[dict[Name, float], Field(max_length=7)] = Field(
+        default_factory=dict, description="Mean by day; absent until seen."
+    )
+    error: float | None = Field(
+        None, ge=0, le=1, description="Mean share by which the usual was off; absent until judged."
+    )
+
+
 class Learned(Kept):
     """How fast the pods of one (variant, pool) really are, against the prior of the capacity model."""
 
@@ -76,6 +93,7 @@ class Memory(Kept):
 
     demand: Demand | None = Field(None, description="Smoothed arrivals.")
     peaks: Annotated[list[Peak], Field(max_length=32)] = Field(default_factory=list, description="Recent peaks.")
+    season: Season | None = Field(None, description="The shape of a day and of a week.")
     busy_at_s: float | None = Field(None, description="Last instant with work, unix seconds.")
     target: Name | None = Field(None, description="Variant that is to serve.")
     target_since_s: float | None = Field(None, description="Since when, unix seconds.")
