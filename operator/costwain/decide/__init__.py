@@ -73,7 +73,7 @@ def _understood(fleet: Fleet, pools: dict[str, Pool], now_s: float) -> tuple[Cas
     best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now
     replica = Replica(best.start_s, max((o.per_s for o in best.options), default=1.0))
     expected, memory = forecast(fleet, memory, now_s, replica)
-    return Case(replace(fleet, memory=memory), rungs, expected, None, now_s), tuple(news)
+    return Case(replace(fleet, memory=memory), rungs, expected, None, now_s, pools=dict(pools)), tuple(news)
 
 
 def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], shared: tuple[Purse, ...], now_s: float) -> FleetPlan:

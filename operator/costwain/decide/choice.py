@@ -6,15 +6,13 @@ from dataclasses import replace
 from costwain.decide.budget import SERVE_S, Step, may_rise, may_start, may_stay, next_pays, priced, stopping_s
 from costwain.decide.case import Case, Choice
 from costwain.decide.options import Rung
-from costwain.decide.season import outlook
+from costwain.decide.reserve import mean_micro_per_h
 from costwain.decide.shortage import within_money
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
 from costwain.domain.plan import Why
 
 LEAN_PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of a queue's and a burst's room, what is tried where not all can be had
-DEAR = 1.5
-SOON_S = 3600.0  # until when it is taken to ask for what it asks for now
 
 
 def choose(case: Case) -> Choice | None:
@@ -66,7 +64,7 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
     if purse is None:
         return True
     if rises:
-        return not _dear(case, rung, mix) and may_rise(purse, mix.hourly_micro, dwell_s, step)
+        return may_rise(purse, mix.hourly_micro, dwell_s, step)
     if current is not None and rung is not current and _too_late(case, current, step):
         return False
     late = purse.left_s < rung.start_s + SERVE_S  # what starts now serves in the next period
@@ -97,8 +95,8 @@ def _too_late(case: Case, current: Rung, step: Step) -> bool:
 
 
 def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
-    """The rung that the rest of the period costs least on, how long a swap to it runs both, and what serves until then."""
-    rates = [(mix.short, _mean_micro_per_h(case, rung, mix)) for rung, mix in offers]
+    """The rung that costs least to the end of the period, how long a swap to it runs both, what serves until then."""
+    rates = [(mix.short, mean_micro_per_h(case, rung, mix)) for rung, mix in offers]
     lowest = min(range(len(offers)), key=rates.__getitem__)
     rung, swap = offers[lowest][0], case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
@@ -109,30 +107,6 @@ def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | Non
         both_s=stepping_s + stopping_s(case.fleet),
         serving_micro_per_h=serving.hourly_micro if serving else 0,
     )
-
-
-def _mean_micro_per_h(case: Case, rung: Rung, mix: Mix) -> int:
-    """What a rung may cost on average until the period ends, by what its hours may ask for."""
-    if case.purse is None or case.purse.left_s <= SOON_S:
-        return mix.hourly_micro
-    cost = mix.hourly_micro * SOON_S
-    for stretch in outlook(case.fleet.memory, case.now_s + SOON_S, case.purse.window.end_s):
-        cost += _usual_micro_per_h(rung, stretch.per_s) * stretch.duration_s
-    return round(cost / case.purse.left_s)
-
-
-def _dear(case: Case, rung: Rung, mix: Mix) -> bool:
-    """Whether a rung that the money doesn't carry to the end costs more now than it will in the hours to come."""
-    purse = case.purse
-    if purse is None or purse.pays(mix.hourly_micro, purse.left_s):
-        return False
-    return mix.hourly_micro > DEAR * _mean_micro_per_h(case, rung, mix)
-
-
-def _usual_micro_per_h(rung: Rung, per_s: float) -> float:
-    """About what a rung costs at a load: replicas are whole now, but over the hours their count follows the load."""
-    one = min((o.hourly_micro for o in rung.options), default=0)
-    return max(one, per_s * min((o.hourly_micro / o.per_s for o in rung.options if o.per_s > 0), default=0.0))
 
 
 def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:

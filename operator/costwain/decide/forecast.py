@@ -17,6 +17,7 @@ BURST_TTFT_S = (
 )
 LEAD = 0.5  # of a rise that is under way, what is added for the time in which a replica starts
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
+HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
 SHAPE_S = 300.0  # the mean request drifts slowly; a turn's few answers say little of it
 GRID = 24  # steps an octave of mean tokens
 FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
@@ -65,10 +66,19 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
 
 def request_shape(memory: Memory) -> RequestShape:
     """The mean request as measured, else a first guess."""
-    demand = memory.demand
-    if demand is None or not demand.input_tokens or not demand.output_tokens:
+    return _shape(memory.demand)
+
+
+def usual_shape(memory: Memory) -> RequestShape:
+    """The mean request of the last hours, else that of now."""
+    season = memory.season
+    return request_shape(memory) if season is None or not season.output_tokens else _shape(season)
+
+
+def _shape(seen: Demand | Season | None) -> RequestShape:
+    if seen is None or not seen.input_tokens or not seen.output_tokens:
         return FIRST_GUESS
-    return RequestShape(_on_grid(demand.input_tokens), _on_grid(demand.output_tokens))
+    return RequestShape(_on_grid(seen.input_tokens), _on_grid(seen.output_tokens))
 
 
 def _on_grid(tokens: float) -> float:
@@ -110,15 +120,21 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
 
 def _with_bursts(demand: Demand, ttft_s: float) -> float:
     """The level with the bursts that it has had, or the rise that is on now, whichever is more."""
-    rise = max(0.0, demand.fast_per_s - demand.slow_per_s)
+    above = max(0.0, demand.fast_per_s - demand.slow_per_s)
     sigmas = BURST_SIGMAS * min(1.0, BURST_TTFT_S / ttft_s)
-    return max(demand.fast_per_s + LEAD * rise, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
+    return max(demand.fast_per_s + LEAD * above, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
 
 
 def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:
-    if load.arrivals_per_s is None or memory.demand is None:
+    if load.arrivals_per_s is None:
         return memory.season
-    return observe_season(memory.season, load.arrivals_per_s, max(0.0, now_s - memory.demand.at_s), now_s)
+    elapsed_s = max(0.0, now_s - memory.demand.at_s) if memory.demand else 0.0
+    season = observe_season(memory.season, load.arrivals_per_s, elapsed_s, now_s)
+    tokens = {
+        "input_tokens": _mean(season.input_tokens, load.input_tokens, elapsed_s, HOURS_S),
+        "output_tokens": _mean(season.output_tokens, load.output_tokens, elapsed_s, HOURS_S),
+    }
+    return season.model_copy(update=tokens)
 
 
 def _possible(value: float | None) -> float | None:
@@ -167,10 +183,10 @@ def _ewma(before: float, value: float, windows: float) -> float:
     return before * weight + value * (1 - weight)
 
 
-def _mean(before: float | None, value: float | None, elapsed_s: float) -> float | None:
+def _mean(before: float | None, value: float | None, elapsed_s: float, window_s: float = SHAPE_S) -> float | None:
     if before is None or value is None:
         return value if before is None else before
-    return _ewma(before, value, elapsed_s / SHAPE_S)
+    return _ewma(before, value, elapsed_s / window_s)
 
 
 def _with_peak(peaks: list[Peak], replicas: float, now_s: float, window_s: float) -> list[Peak]:

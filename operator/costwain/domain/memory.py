@@ -52,6 +52,8 @@ class Season(Kept):
     days: Annotated[dict[Name, float], Field(max_length=7)] = Field(
         default_factory=dict, description="Mean by day; absent until seen."
     )
+    input_tokens: float | None = Field(None, ge=0, description="Mean prompt over hours; absent until measured.")
+    output_tokens: float | None = Field(None, ge=0, description="Mean answer over hours; absent until measured.")
     error: float | None = Field(
         None, ge=0, le=1, description="Mean share by which the usual was off; absent until judged."
     )
