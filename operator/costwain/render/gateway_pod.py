@@ -46,6 +46,7 @@ class GatewaySpec:
     api_keys_secret: str | None = None  # without it everybody gets in
     tenants: tuple[Tenant, ...] = ()
     tls_secret: str | None = None  # with it HTTPS alone
+    deployment_uid: str | None = None  # owner of the rest once there is one, so that all goes with it
 
     @property
     def limits(self) -> Limits:
