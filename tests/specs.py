@@ -152,9 +152,6 @@ BAD = {
         gateway={"mode": "None", "apiKeysSecretRef": {"name": "chat-keys"}},
         scaling={"minReplicas": 1},
     ),
-    "conversations anywhere": _fleet(
-        "spec.gateway", "affinity: None is not supported yet", gateway={"affinity": "None"}
-    ),
     "tenants without keys": _fleet(
         "spec.gateway",
         "tenants go with apiKeysSecretRef: a key tells who asks",
@@ -235,6 +232,7 @@ BAD = {
 }
 
 GOOD = {
+    "conversations anywhere": ("ModelDeployment", model_deployment(gateway={"affinity": "None"})),
     "keys alone": ("ModelDeployment", model_deployment(gateway={"apiKeysSecretRef": {"name": "chat-keys"}})),
     "a tenant with every limit": (
         "ModelDeployment",

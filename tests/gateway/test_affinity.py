@@ -49,6 +49,16 @@ async def test_a_pod_that_joins_takes_its_own_sessions_and_moves_no_other(gatewa
         assert len(moved) <= 30  # a quarter is fair
 
 
+async def test_without_affinity_a_conversation_goes_to_whichever_pod_is_least_busy(gateway):
+    async with gateway(affinity=False) as (world, client):
+        pods = await world.add_pods("full", 3)
+        session = {"x-session-id": "one"}
+        found = Counter([(await client.ask("hi", session, wait_ms=0)).pod for _ in range(30)])
+        assert set(found) == {pod.address for pod in pods}
+        assert lost(await gather(client.ask("hi", session, wait_ms=300) for _ in range(24))) == []
+        assert [await _most_at_once(pod) for pod in pods] == [8, 8, 8]
+
+
 async def test_one_hot_session_uses_every_pod_rather_than_wait(gateway):
     async with gateway(slots=4) as (world, client):
         pods = await world.add_pods("full", 3)

@@ -74,6 +74,7 @@ ROLLS = {  # story: (what differs, whether HAProxy has to start anew)
     "a larger body": ({"max_request_bytes": 1 << 23}, True),
     "a variant that is not disclosed": ({"disclose_variant": False}, True),
     "more streams that are looked at": ({"observed_percent": 100}, True),
+    "conversations that go anywhere": ({"affinity": False}, True),
     "keys that are asked for": ({"api_keys_secret": "chat-keys"}, True),
     "a tenant more": ({"tenants": (Tenant(name="blue", requests_per_second=5),)}, False),
     "a certificate": ({"tls_secret": "chat-tls"}, True),

@@ -51,6 +51,7 @@ def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
         operator_image=hands.settings.operator_image,
         disclose_variant=gateway.disclose_variant,
         observed_percent=gateway.observed_streams_percent,
+        affinity=gateway.affinity == "Prefix",
         service_type=gateway.service.type,
         service_annotations=dict(gateway.service.annotations),
         api_keys_secret=gateway.api_keys_secret_ref.name if gateway.api_keys_secret_ref else None,

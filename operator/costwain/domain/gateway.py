@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from costwain.domain.api import Api, Labels, Name, Rule, SecretRef, ShortText, later, later_value
+from costwain.domain.api import Api, Labels, Name, Rule, SecretRef, ShortText, later
 
 
 class GatewayService(Api):
@@ -57,7 +57,10 @@ class Gateway(Api):
     max_queued_requests: int = Field(2000, ge=1, le=100000, description="Requests held a variant; beyond it 503.")
     queue_timeout_seconds: int = Field(600, ge=1, le=86400, description="Longest hold; beyond it 503.")
     max_request_bytes: int = Field(4194304, ge=1024, le=1073741824, description="Largest request body; beyond it 413.")
-    affinity: Literal["Prefix", "None"] = Field("Prefix", description="Keep a conversation on its pod, or don't.")
+    affinity: Literal["Prefix", "None"] = Field(
+        "Prefix",
+        description="Prefix: a conversation goes to its pod while that isn't too busy; None: to the least busy.",
+    )
     api_keys_secret_ref: SecretRef | None = Field(
         None, description="Secret whose keys are tenants and whose values are their API keys, one a line."
     )
@@ -75,7 +78,6 @@ class Gateway(Api):
     )
     http_route: HttpRoute | None = Field(None, description="A Gateway API route.")
     rules: ClassVar = (
-        later_value("affinity", "None"),
         later("httpRoute"),
         Rule(
             "self.mode != 'None' || !has(self.apiKeysSecretRef) && !has(self.tls)",

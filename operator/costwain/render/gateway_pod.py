@@ -40,6 +40,7 @@ class GatewaySpec:
     operator_image: str
     disclose_variant: bool = True
     observed_percent: int = 1
+    affinity: bool = True
     grace_s: int = 660  # until the longest answer has ended
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class GatewaySpec:
             keys,
             tls,
             observed_percent=self.observed_percent,
+            affinity=self.affinity,
         )
 
     @property
