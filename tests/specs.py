@@ -141,9 +141,16 @@ BAD = {
         "swap.gates: no variant has an evaluation of this name",
         swap={"gates": [{"evaluation": "gsm8k", "min": "80"}]},
     ),
-    "another router": _fleet("spec.gateway", "mode: None is not supported yet", gateway={"mode": "None"}),
-    "conversations anywhere": _fleet(
-        "spec.gateway", "affinity: None is not supported yet", gateway={"affinity": "None"}
+    "another router, and nobody who holds requests at zero": _fleet(
+        "spec",
+        "gateway.mode None needs scaling.minReplicas of at least 1: nobody would hold requests at zero",
+        gateway={"mode": "None"},
+    ),
+    "another router, and keys for a gateway that isn't there": _fleet(
+        "spec.gateway",
+        "apiKeysSecretRef and tls need mode Managed: with None there is no gateway",
+        gateway={"mode": "None", "apiKeysSecretRef": {"name": "chat-keys"}},
+        scaling={"minReplicas": 1},
     ),
     "tenants without keys": _fleet(
         "spec.gateway",
@@ -225,6 +232,7 @@ BAD = {
 }
 
 GOOD = {
+    "conversations anywhere": ("ModelDeployment", model_deployment(gateway={"affinity": "None"})),
     "keys alone": ("ModelDeployment", model_deployment(gateway={"apiKeysSecretRef": {"name": "chat-keys"}})),
     "a tenant with every limit": (
         "ModelDeployment",
@@ -236,6 +244,10 @@ GOOD = {
         ),
     ),
     "the smallest fleet": ("ModelDeployment", model_deployment()),
+    "another router before a replica at least": (
+        "ModelDeployment",
+        model_deployment(gateway={"mode": "None"}, scaling={"minReplicas": 1}),
+    ),
     "floor and ceiling are one": ("ModelDeployment", model_deployment(scaling={"minReplicas": 3, "maxReplicas": 3})),
     "dollars by the hour": ("ModelDeployment", model_deployment(budget={"amount": "5", "period": "Hour"})),
     "a variant by hand": ("ModelDeployment", model_deployment(swap={"mode": "Manual", "variant": "full"})),

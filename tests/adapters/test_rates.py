@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costwain.adapters.metrics import GatewayReading, PodReading, Reading
-from costwain.adapters.rates import PodRates, answers_of, arrivals_per_s, increase, pod_rates, rate, work_of
+from costwain.adapters.rates import (
+    PodRates,
+    answers_of,
+    arrivals_per_s,
+    entered_per_s,
+    increase,
+    pod_rates,
+    rate,
+    work_of,
+)
 from costwain.domain.snapshot import Answers, Work
 
 RATES = {  # story: (now, before, elapsed seconds, a second)
@@ -54,6 +63,29 @@ def test_answers_by_their_time_per_token(
     last = None if before is None else PodReading(token_times_total=before)
     found = answers_of(of_pod(PodReading(token_times_total=now), last))
     assert found == (None if want is None else Answers(*want))
+
+
+def has(finished: float | None, running: float | None = 0, waiting: float | None = 0) -> PodReading:
+    return PodReading(running=running, waiting=waiting, requests_finished_total=finished)
+
+
+ENTERED = {  # story: (now, before, requests a second that came)
+    "as many are in it as before: what ended also came": (has(120, 3, 1), has(100, 1, 3), 2.0),
+    "none ended, but ten more are in it": (has(100, 8, 2), has(100), 1.0),
+    "those that were in it ended, and none came": (has(110), has(100, 10), 0.0),
+    "a client left: it counts as if it had never come": (has(100), has(100, 1), -0.1),
+    "the pod started anew: what it has had since": (has(10, 5, 5), has(100, 7), 2.0),
+    "the first reading": (has(100), None, None),
+    "the page doesn't say what runs": (has(100, None), has(100), None),
+    "the page doesn't say what ended": (has(None), has(100), None),
+}
+
+
+@pytest.mark.parametrize(("now", "before", "want"), ENTERED.values(), ids=ENTERED)
+def test_what_came_to_a_pod_that_counts_no_arrivals(
+    now: PodReading, before: PodReading | None, want: float | None
+) -> None:
+    assert entered_per_s(of_pod(now, before)) == want
 
 
 UNKNOWN = PodRates(None, None, None, None, None)

@@ -8,14 +8,15 @@ import random
 import sys
 
 from costwain.domain import names
-from costwain.stub.openai import Ask
+from costwain.stub.openai import Ask, Choice
 from costwain.stub.reply import Reply
 
 ADDRESS, TOKENS, GAP_S = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]) / 1000
 
 
 def _reply(*, stream: bool) -> Reply:
-    ask = Ask(True, stream, True, prompt_tokens=9, answer_tokens=TOKENS, max_tokens=TOKENS, finish_reason="length")
+    choice = Choice(prompt_tokens=9, answer_tokens=TOKENS, max_tokens=TOKENS, finish_reason="length")
+    ask = Ask(True, stream, True, continuous_usage=False, prompt_tokens=9, choices=(choice,))
     return Reply(ask, "chatcmpl-82afd0baef12efe8", "chat-model", 1_795_460_613)
 
 
@@ -24,10 +25,10 @@ def _chunk(data: bytes) -> bytes:
 
 
 _STREAM = _reply(stream=True)
-FIRST, NEXT = _chunk(_STREAM.events(1, None)), _chunk(_STREAM.events(1, None))
-_STREAM.produced = TOKENS - 1
-LAST = _chunk(_STREAM.events(1, "length")) + b"0\r\n\r\n"
-_BODY = _reply(stream=False).body(TOKENS, "length")
+FIRST, NEXT = _chunk(_STREAM.events(0, 1, None)), _chunk(_STREAM.events(0, 1, None))
+_STREAM.produced = [TOKENS - 1]
+LAST = _chunk(_STREAM.events(0, 1, "length") + _STREAM.closing()) + b"0\r\n\r\n"
+_BODY = _reply(stream=False).body([(TOKENS, "length")])
 WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 

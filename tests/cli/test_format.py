@@ -83,6 +83,26 @@ TREES = {  # story: (fleet, wide, lines)
             "└─ qwen3-8b   not reported",
         ],
     ),
+    "without a gateway each variant has an address": (
+        fleet(
+            {
+                "observedGeneration": 2,
+                "conditions": [condition("Ready", "True", "Serving")],
+                "url": "",
+                "variants": [{"name": "qwen3-8b", "url": "http://chat-qwen3-8b-engines.shop.svc"}],
+            }
+        ),
+        True,
+        [
+            "shop/chat  Ready: Serving",
+            "├─ budget  none, ? spent",
+            "├─ cost    ?/h",
+            "├─ queue   ? waiting, ? running",
+            "├─ url     http://chat-qwen3-8b-engines.shop.svc",
+            "├─ qwen3-32b  not reported",
+            "└─ qwen3-8b     0 %  0/0 ready  $0.00/h",
+        ],
+    ),
     "scaled to zero, without a budget, being deleted": (
         fleet(
             {

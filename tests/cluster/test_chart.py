@@ -64,6 +64,7 @@ MAY = {
     "mark pods": (f"{READ} patch", "/pods"),
     "run pods": (f"{READ} create patch delete", "apps/deployments"),
     "write the gateway's objects": ("create patch", "/services /configmaps /serviceaccounts"),
+    "take a variant's Service away": ("list delete", "/services"),
     "give the agent its rights": (
         "create patch",
         "rbac.authorization.k8s.io/roles rbac.authorization.k8s.io/rolebindings",
@@ -78,6 +79,7 @@ MAY_NOT = {
     "run commands in pods": ("create get", "/pods/exec /pods/attach /pods/portforward"),
     "read logs": ("get", "/pods/log"),
     "make or delete pods by hand": ("create delete", "/pods"),
+    "delete what goes by itself with its owner": ("delete", "/configmaps /serviceaccounts"),
     "change other scalers": ("create update patch delete", "autoscaling/horizontalpodautoscalers"),
     "change nodes": ("update patch delete", "/nodes /nodes/status"),
     "change cluster roles": ("create update patch bind escalate", "rbac.authorization.k8s.io/clusterroles"),

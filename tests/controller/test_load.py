@@ -13,7 +13,7 @@ from tests.agent.builders import server, state
 
 from costwain.adapters.clock import Clock
 from costwain.adapters.metrics import GATEWAY_METRICS, gateway_reading, parse
-from costwain.adapters.resources import PODS
+from costwain.adapters.resources import MODEL_DEPLOYMENTS, PODS
 from costwain.agent.haproxy import Runtime
 from costwain.agent.metrics import metrics_text
 from costwain.agent.observe import Observer
@@ -149,6 +149,65 @@ async def test_a_pod_that_goes_while_its_page_is_read_ends_no_turn(monkeypatch: 
             assert (await loads.turn(cache))[KEY] is not None
 
 
+COUNTED = ENGINE + 'vllm:request_success_total{engine="0",finished_reason="stop",model_name="m"} 100\n'
+BARE = {  # story: (the engine's page now, arrivals a second, by variant what waits and runs), five seconds later
+    "what ended and what is in it more came": (COUNTED.replace("} 100", "} 130").replace("} 2", "} 12"), 8.0, (12, 7)),
+    "clients that left never make a negative rate": (COUNTED.replace('"m"} 7', '"m"} 0'), 0.0, (2, 0)),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("page", "arrivals_per_s", "want"), BARE.values(), ids=BARE)
+async def test_a_fleet_without_a_gateway_is_known_by_its_engines_alone_whatever_still_leaves(
+    page: str, arrivals_per_s: float, want: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Hand()
+    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", COUNTED) as vllm:
+        monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads, cache = Loads(session, clock, Depths()), _cache(mode="None")  # type: ignore[arg-type]
+            first = (await loads.turn(cache))[KEY]
+            assert (_numbers(first), first and first.arrivals_per_s) == ((2, 7), None)
+            vllm.text = page
+            clock.at[0] += 5
+            load = (await loads.turn(cache))[KEY]
+    assert load is not None
+    assert load.arrivals_per_s == arrivals_per_s
+    assert (load.queued, load.running) == ({"full": want[0]}, {"full": want[1]})
+
+
+@pytest.mark.anyio
+async def test_without_a_gateway_no_engine_is_no_load_and_one_that_cannot_be_read_is_unknown_unless_it_leaves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with _Page("127.0.0.1", None) as vllm:
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads, cache = Loads(session, Clock()), _cache(mode="None")
+            assert (await loads.turn(cache))[KEY] is None
+            cache.all(PODS)[KEY[0], names.ROLE_MODEL]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            assert (await loads.turn(cache))[KEY] == Load(None, {}, {})
+            cache.replace(PODS, [], 0.0)
+            assert (await loads.turn(cache))[KEY] == Load(None, {}, {})
+
+
+@pytest.mark.anyio
+async def test_an_engine_is_idle_as_long_as_it_says_so_in_this_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    calm = ENGINE.replace("} 7", "} 0").replace("} 2", "} 0")
+    clock, cache, seen = Hand(), _cache(mode="None"), list[bool]()
+    async with _Page("127.0.0.1", ENGINE) as vllm:
+        monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
+        async with aiohttp.ClientSession() as session:
+            loads = Loads(session, clock)
+            for page in (ENGINE, calm, None):
+                vllm.text = page
+                clock.at[0] += 5
+                await loads.turn(cache)
+                seen.append("127.0.0.1" in loads.idle)
+    assert seen == [False, True, False]
+
+
 def test_the_queues_depth_is_read_from_a_page_with_everything_observed_on_it() -> None:
     known = state({"full/a": server(sessions=5)}, queued={"variant.full": 3}, keys={"hash": "blue"})
     observer = Observer(Runtime(Path("nobody")))
@@ -175,8 +234,10 @@ def _numbers(load: Load | None) -> tuple[int, int] | None:
     return None if load is None else (load.waiting, load.active)
 
 
-def _cache() -> Cache:
+def _cache(mode: str = "Managed") -> Cache:
     cache = Cache()
+    fleet = {"metadata": {"name": KEY[1], "namespace": KEY[0]}, "spec": {"gateway": {"mode": mode}}}
+    cache.put(MODEL_DEPLOYMENTS, fleet, 0.0)
     for role in (names.ROLE_GATEWAY, names.ROLE_MODEL):
         labels = {names.ROLE: role, names.FLEET: KEY[1], names.VARIANT: "full"}
         metadata = {"name": role, "namespace": KEY[0], "uid": role, "labels": labels}

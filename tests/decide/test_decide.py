@@ -76,6 +76,13 @@ def test_blind_holds_every_count_and_every_mark() -> None:
     assert ("full", "mi300x") in got.slots
 
 
+def test_without_a_gateway_an_engine_that_cannot_be_read_holds_too() -> None:
+    scaling = {"minReplicas": 1}
+    got = plan(replica("full/mi300x#1"), load=None, memory=serving(), gateway={"mode": "None"}, scaling=scaling)
+    assert got.reasons == (Why("Blind", "an engine can't be read: holding every count"),)
+    assert counts(got) == {"full/mi300x": 1}
+
+
 def test_blind_still_stops_before_the_money_is_gone() -> None:
     got = plan(*replicas("full/mi300x", 2), load=None, spent="239.80", budget=BUDGET, memory=serving())
     assert codes(got) == ["Blind", "BudgetExhausted"]

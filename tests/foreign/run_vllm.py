@@ -64,8 +64,8 @@ async def behind(gateway, server):
 
 async def test_a_real_vllm_passes_the_suite_that_the_stub_passes(server, monkeypatch):
     monkeypatch.setenv("COSTWAIN_VLLM_URL", f"http://{server.address}:{names.MODEL_PORT}")
-    suite = ROOT / "tests" / "stub" / "test_conformance.py"
-    command = ["-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), str(suite)]
+    suite = map(str, sorted((ROOT / "tests" / "stub").glob("test_conformance*.py")))
+    command = ["-m", "pytest", "-q", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *suite]
     process = await asyncio.create_subprocess_exec(
         sys.executable, *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

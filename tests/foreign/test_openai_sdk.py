@@ -168,3 +168,22 @@ async def test_the_library_comes_again_by_itself_when_the_queue_was_full(fleet):
         await world.join([world.start_vllm_stub("full")], "full")
         answers = await asyncio.gather(first, second)
         assert [answer.usage.completion_tokens for answer in answers] == [1, 1]
+
+
+async def test_several_choices_and_how_likely_their_tokens_were_arrive_as_the_library_knows_them(fleet):
+    async with fleet() as world, library(world) as client:
+        answer = await client.chat.completions.create(
+            model="chat-model", messages=HELLO, max_tokens=2, n=2, logprobs=True, top_logprobs=2
+        )
+        assert [len(choice.logprobs.content) for choice in answer.choices] == [2, 2]
+        text = await client.completions.create(model="chat-model", prompt=["hello", "world"], max_tokens=2)
+        assert [choice.index for choice in text.choices] == [0, 1]
+
+
+async def test_the_responses_api_arrives_whole_and_as_a_stream(fleet):
+    async with fleet() as world, library(world) as client:
+        answer = await client.responses.create(model="chat-model", input="hello", max_output_tokens=3)
+        assert (answer.status, answer.usage.output_tokens, bool(answer.output_text)) == ("incomplete", 3, True)
+        stream = await client.responses.create(model="chat-model", input="hello", max_output_tokens=3, stream=True)
+        kinds = [event.type async for event in stream]
+        assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")

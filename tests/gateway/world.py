@@ -78,6 +78,7 @@ class World:
     tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
     observed_percent: int = 1
+    affinity: bool = True
     own_name: str = OWN_NAME
     cluster: FakeCluster = field(default_factory=FakeCluster)
     number: int = field(default_factory=_free_number)
@@ -109,6 +110,7 @@ class World:
             operator_image="costwain/operator",
             disclose_variant=self.disclose,
             observed_percent=self.observed_percent,
+            affinity=self.affinity,
             api_keys_secret=None if self.keys is None else "chat-keys",
             tenants=self.tenants,
             tls_secret="chat-tls" if self.tls else None,

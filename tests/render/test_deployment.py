@@ -97,6 +97,13 @@ def test_a_deployment_with_everything_matches_its_golden_manifest(golden: Any) -
     )
 
 
+def test_without_a_gateway_a_pod_is_ready_when_vllm_is_and_nothing_else_of_it_differs() -> None:
+    gated, bare = model_deployment(target()), model_deployment(target(gated=False))
+    gates = gated["spec"]["template"]["spec"].pop("readinessGates")
+    assert gates == [{"conditionType": "costwain.dev/in-gateway"}]
+    assert bare == gated
+
+
 IMAGES = {  # story: (engine image, pool image, vendor, wanted)
     "nobody says anything: the vendor's": ("", "", "nvidia", VENDORS["nvidia"].image),
     "the pool's beats the vendor's": ("", "pool:1", "nvidia", "pool:1"),

@@ -58,12 +58,23 @@ def test_a_new_program_rolls_no_pod_and_changes_one_key():
     assert changed == {"program.json"}
 
 
+def test_all_of_a_gateway_goes_with_its_deployment_and_that_with_the_fleet():
+    manifests = _manifests(replace(SPEC, deployment_uid="77aa"))
+    owners = {kind: item["metadata"]["ownerReferences"] for kind, item in manifests.items()}
+    (fleet,) = owners.pop("Deployment")
+    assert (fleet["kind"], fleet["uid"]) == ("ModelDeployment", "6f1c")
+    assert len(owners) == 5
+    for (owner,) in owners.values():
+        assert (owner["kind"], owner["name"], owner["uid"]) == ("Deployment", "chat-gateway", "77aa")
+
+
 ROLLS = {  # story: (what differs, whether HAProxy has to start anew)
     "a variant more": ({"ladder": ("full", "middle", "small")}, True),
     "a longer queue timeout": ({"queue_timeout_s": 900}, True),
     "a larger body": ({"max_request_bytes": 1 << 23}, True),
     "a variant that is not disclosed": ({"disclose_variant": False}, True),
     "more streams that are looked at": ({"observed_percent": 100}, True),
+    "conversations that go anywhere": ({"affinity": False}, True),
     "keys that are asked for": ({"api_keys_secret": "chat-keys"}, True),
     "a tenant more": ({"tenants": (Tenant(name="blue", requests_per_second=5),)}, False),
     "a certificate": ({"tls_secret": "chat-tls"}, True),

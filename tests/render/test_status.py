@@ -57,6 +57,14 @@ def keyed(keys: int | None) -> Fleet:
     return replace(fleet(READY), spec=spec, load=Load(1.0, {}, {}, api_keys=keys))
 
 
+def bare(*replicas: Replica) -> Fleet:
+    """A fleet that wants no gateway."""
+    spec = SPEC.model_dump(by_alias=True, exclude_none=True) | {"gateway": {"mode": "None"}}
+    spec["scaling"]["minReplicas"] = 1
+    return replace(fleet(*replicas), spec=ModelDeploymentSpec.model_validate(spec))
+
+
+GATELESS = replace(SEEN, gateway_ready=False)
 EXHAUSTED = Why("BudgetExhausted", "$0.00 is left in this period: nothing runs until the next one")
 CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
     "a ready replica serves": (fleet(READY), plan(), SEEN, "Ready", ("True", "Serving")),
@@ -123,6 +131,9 @@ CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
     "one key is enough": (keyed(1), plan(), SEEN, "Stalled", ("False", "NoProblem")),
     "a gateway that says nothing of keys is not blamed": (keyed(None), plan(), SEEN, "Ready", ("True", "Serving")),
     "alone there is no conflict": (fleet(READY), plan(), SEEN, "ScalerConflict", ("False", "Alone")),
+    "who wants no gateway doesn't wait for one": (bare(READY), plan(), GATELESS, "Ready", ("True", "Serving")),
+    "and is told what goes without": (bare(READY), plan(), GATELESS, "GatewayManaged", ("False", "NoGateway")),
+    "a gateway of ours can do it all": (fleet(READY), plan(), SEEN, "GatewayManaged", ("True", "Managed")),
     "a cheaper variant degrades": (
         fleet(READY),
         plan(shares={"small": 100}),
@@ -182,3 +193,19 @@ def test_the_url_says_what_the_gateway_speaks() -> None:
     secured = replace(fleet(), spec=SPEC.model_copy(update={"gateway": gateway}))
     urls = [status(given, plan(), SEEN)["url"] for given in (fleet(), secured)]
     assert urls == ["http://chat.default.svc", "https://chat.default.svc"]
+
+
+def test_without_a_gateway_each_variant_has_an_address_and_its_share_is_what_a_router_should_give_it() -> None:
+    said = status(bare(READY), plan(shares={"full": 25, "small": 75}), GATELESS)
+    assert said["url"] == ""
+    assert [(v["url"], v["sharePercent"]) for v in said["variants"]] == [
+        ("http://chat-full-engines.default.svc", 25),
+        ("http://chat-small-engines.default.svc", 75),
+    ]
+    assert all("url" not in v for v in status(fleet(READY), plan(), SEEN)["variants"])
+
+
+def test_nobody_is_said_to_hold_requests_where_there_is_no_gateway() -> None:
+    found = {c["type"]: c for c in conditions(bare(replica(State.STARTING)), plan(), GATELESS)}
+    assert found["Ready"]["message"] == "1 replicas are starting"
+    assert "no scale from zero, no exact queue, no enforced shares" in found["GatewayManaged"]["message"]

@@ -1,25 +1,11 @@
-"""What any vLLM server does. COSTWAIN_VLLM_URL names a real one; without it the stub must do the same.
-
-A real server must have been started with `--served-model-name chat alias --max-model-len 512`.
-"""
+"""What any vLLM server does; the stub must do the same."""
 
 import json
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.stub.process import Api, stub
+from tests.stub.process import Api
 from tests.stub.refusals import HELLO, LONG, REFUSED
-
-
-@pytest.fixture(scope="module")
-def api() -> Iterator[Api]:
-    if url := os.environ.get("COSTWAIN_VLLM_URL"):
-        yield Api(url, "chat")
-        return
-    with stub("--max-model-len", "512") as started:
-        yield started.serving().api
 
 
 @pytest.mark.parametrize("path", ["/health", "/ping"])

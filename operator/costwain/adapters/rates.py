@@ -76,6 +76,30 @@ def answers_of(reading: Reading[PodReading]) -> Answers | None:
     return Answers(count, tuple(sorted((bound_s, n) for bound_s, n in gained.items() if n is not None)))
 
 
+def entered_per_s(reading: Reading[PodReading]) -> float | None:
+    """Requests a second that came to a pod since the reading before; None where that can't be known.
+
+    What came is what ended and by how much more is in it now: vLLM counts no arrivals, and of a request whose client
+    left it says nothing, so that one counts as if it had never come. Below 0 where more left than came.
+    """
+    now, before = reading.value, None if reading.before is None else reading.before.value
+    if reading.before is None or before is None or reading.at_s <= reading.before.at_s:
+        return None
+    ended, inside, inside_before = (
+        _gained(reading, lambda pod: pod.requests_finished_total),
+        _inside(now),
+        _inside(before),
+    )
+    if ended is None or inside is None or inside_before is None:
+        return None
+    began_anew = (now.requests_finished_total or 0) < (before.requests_finished_total or 0)
+    return (ended + inside - (0 if began_anew else inside_before)) / (reading.at_s - reading.before.at_s)
+
+
+def _inside(pod: PodReading) -> float | None:
+    return None if pod.running is None or pod.waiting is None else pod.running + pod.waiting
+
+
 def arrivals_per_s(reading: Reading[GatewayReading]) -> Mapping[str, float]:
     """Requests a second by variant; a variant is absent until it was read twice."""
     if reading.before is None:

@@ -64,9 +64,14 @@ def fleet_tree(fleet: Object, *, wide: bool) -> list[str]:
     branches = [[f"budget  {_budget(status.get('cost') or {})}"], [f"cost    {_cost(status)}"]]
     branches.append([f"queue   {_queue(status.get('queue') or {})}"])
     if wide:
-        branches.append([f"url     {status.get('url') or _UNKNOWN}"])
+        branches.append([f"url     {_url(status)}"])
     branches += _variants(fleet, status, wide=wide)
     return [head, *stale(fleet), *_tree(branches)]
+
+
+def _url(status: Object) -> str:
+    """The gateway's address, or without one the addresses of the variants."""
+    return status.get("url") or ", ".join(v["url"] for v in status.get("variants", []) if v.get("url")) or _UNKNOWN
 
 
 def why(fleet: Object) -> list[str]:

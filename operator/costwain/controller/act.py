@@ -1,54 +1,36 @@
-"""act(plan): carries a Plan out, in this order: money first, gateway, pods, shares with them, status last."""
+"""act(plan): carries a Plan out, in this order: money first, gateway or Services, pods, status last."""
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from costwain.adapters.clock import Clock
 from costwain.adapters.events import post
-from costwain.adapters.kube import ApiError, Kube
-from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, SCALERS
-from costwain.controller.apply import Applier
-from costwain.controller.cache import Cache
-from costwain.controller.settings import Settings
-from costwain.controller.statuses import Statuses
-from costwain.domain import names
+from costwain.adapters.kube import ApiError
+from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, SCALERS
+from costwain.controller.drains import mark
+from costwain.controller.front import front, gateway_ready
+from costwain.controller.hands import Hands
 from costwain.domain.plan import FleetPlan, Place, Why
 from costwain.domain.snapshot import Fleet, Pool, Snapshot
 from costwain.render.deployment import ModelTarget, deployment_name, model_deployment
-from costwain.render.gateway import GatewaySpec, gateway_manifests, gateway_name, program
 from costwain.render.status import Seen, status
 
 Object = dict[str, Any]
 _log = logging.getLogger(__name__)
-_LAST_TO_STAY, _FIRST_TO_GO = None, "-1000"
-
-
-@dataclass(frozen=True)
-class Hands:
-    """What act works with."""
-
-    kube: Kube
-    cache: Cache
-    clock: Clock
-    settings: Settings
-    applier: Applier
-    statuses: Statuses
 
 
 async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, wall_s: float) -> None:
     """Makes one fleet what the plan says; raises what the API server answers, and leaves the rest to the next turn."""
     owner = hands.cache.all(MODEL_DEPLOYMENTS)[fleet.key]
-    await _gateway(hands, fleet, plan)
-    await _marks(hands, fleet, plan)
+    await front(hands, fleet, plan)
+    await mark(hands, fleet, plan, wall_s)
     for place, count in sorted(plan.replicas.items()):
         await _deployment(hands, fleet, place, count, snapshot.pools)
     for why in plan.news:
         _log.info("%s/%s: %s: %s", fleet.namespace, fleet.name, why.code, why.sentence)
         await _tell(hands, owner, why, wall_s)
     seen = Seen(
-        gateway_ready=_gateway_ready(hands, fleet),
+        gateway_ready=gateway_ready(hands, fleet),
         prices={name: pool.spec.price for name, pool in snapshot.pools.items() if pool.spec.price},
         before=owner.get("status", {}),
         now_s=snapshot.now_s,
@@ -64,57 +46,6 @@ async def _tell(hands: Hands, owner: Object, why: Why, wall_s: float) -> None:
         await post(hands.kube, owner, why.code, why.sentence, wall_s)
     except ApiError as error:
         _log.warning("%s: event %s: %s", owner["metadata"]["name"], why.code, error)
-
-
-async def _gateway(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:
-    spec = gateway_spec(fleet, hands)
-    slots: dict[str, dict[str, int]] = {}
-    for (variant, pool), n in plan.slots.items():
-        slots.setdefault(variant, {})[pool] = n
-    for manifest in gateway_manifests(spec, program(spec, plan.shares, slots)):
-        await hands.applier.apply(manifest)
-
-
-def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
-    """The gateway of a fleet as its renderer wants it; its timeouts are wall seconds."""
-    gateway = fleet.spec.gateway
-    return GatewaySpec(
-        fleet=fleet.name,
-        namespace=fleet.namespace,
-        owner_uid=fleet.uid,
-        served_model_name=fleet.spec.served_model_name or fleet.name,
-        ladder=tuple(v.name for v in fleet.spec.variants),
-        replicas=gateway.replicas,
-        max_queued_requests=gateway.max_queued_requests,
-        queue_timeout_s=hands.clock.wall_duration_s(gateway.queue_timeout_seconds),
-        max_request_bytes=gateway.max_request_bytes,
-        haproxy_image=hands.settings.haproxy_image,
-        operator_image=hands.settings.operator_image,
-        disclose_variant=gateway.disclose_variant,
-        observed_percent=gateway.observed_streams_percent,
-        service_type=gateway.service.type,
-        service_annotations=dict(gateway.service.annotations),
-        api_keys_secret=gateway.api_keys_secret_ref.name if gateway.api_keys_secret_ref else None,
-        tenants=tuple(gateway.tenants or ()),
-        tls_secret=gateway.tls.secret_ref.name if gateway.tls else None,
-    )
-
-
-async def _marks(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:
-    """Asks the gateway to let pods go, or takes that back."""
-    for pod in plan.drain:
-        await _mark(hands.kube, fleet.namespace, pod, {names.DRAIN: "true"}, _FIRST_TO_GO)
-    for pod in plan.undrain:
-        await _mark(hands.kube, fleet.namespace, pod, {names.DRAIN: None, names.DRAINED: None}, _LAST_TO_STAY)
-
-
-async def _mark(kube: Kube, namespace: str, pod: str, labels: Mapping[str, str | None], cost: str | None) -> None:
-    patch = {"metadata": {"labels": dict(labels), "annotations": {names.DELETION_COST: cost}}}
-    try:
-        await kube.merge(PODS, pod, patch, namespace=namespace)
-    except ApiError as error:
-        if not error.is_not_found:  # gone by itself
-            raise
 
 
 async def _deployment(hands: Hands, fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -> None:
@@ -152,6 +83,7 @@ def _target(fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -
         pool=pool.spec,
         accelerators=placement.accelerators,
         replicas=count,
+        gated=fleet.spec.gateway.is_managed,
     )
 
 
@@ -164,8 +96,3 @@ def _rival(hands: Hands, fleet: Fleet) -> str | None:
         if namespace == fleet.namespace and (whole or (target["kind"] == "Deployment" and target["name"] in ours)):
             return name
     return None
-
-
-def _gateway_ready(hands: Hands, fleet: Fleet) -> bool:
-    gateway = hands.cache.all(DEPLOYMENTS).get((fleet.namespace, gateway_name(fleet.name)))
-    return gateway is not None and (gateway.get("status", {}).get("readyReplicas") or 0) > 0

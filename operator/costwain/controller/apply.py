@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from costwain.adapters.kube import Kube
+from costwain.adapters.resources import Resource
 
 Object = dict[str, Any]
 
@@ -26,6 +27,11 @@ class Applier:
         await self._kube.apply(manifest, subresource=subresource or None)
         self._applied[key] = digest
         return True
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """Deletes an object that was applied, so that it is written again when it is wanted again."""
+        await self._kube.delete(resource, name, namespace)
+        self._applied.pop((resource.kind, namespace, name, ""), None)
 
     def forget(self) -> None:
         self._applied.clear()

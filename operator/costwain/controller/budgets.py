@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from costwain.adapters.resources import INFERENCE_BUDGETS, MODEL_DEPLOYMENTS
-from costwain.controller.act import Hands
 from costwain.controller.cache import Cache, Key
+from costwain.controller.hands import Hands
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.plan import BudgetPlan
 from costwain.domain.pool import InferenceBudgetSpec

@@ -22,10 +22,11 @@ from costwain.adapters.resources import (
     PODS,
     SCALERS,
 )
-from costwain.controller.act import Hands, act
+from costwain.controller.act import act
 from costwain.controller.apply import Applier
 from costwain.controller.budgets import labels_of, report_budgets
 from costwain.controller.cache import Cache
+from costwain.controller.hands import Hands
 from costwain.controller.load import Loads
 from costwain.controller.observe import Known, Parsed, observe, pools, replicas_by_fleet
 from costwain.controller.pods import bill_of
@@ -59,9 +60,10 @@ class Loop:
     def __init__(self, kube: Kube, session: aiohttp.ClientSession, clock: Clock, settings: Settings) -> None:
         applier = Applier(kube)
         self.cache, self._clock, self._settings, self._kube = Cache(), clock, settings, kube
-        self._hands = Hands(kube, self.cache, clock, settings, applier, Statuses(applier, settings.status_every_s))
         prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
         self._loads, self._ledgers = Loads(session, clock, prometheus), Ledgers(kube)
+        statuses = Statuses(applier, settings.status_every_s)
+        self._hands = Hands(kube, self.cache, clock, settings, applier, statuses, self._loads)
         folder = settings.record_dir
         self._recorder = Recorder(Path(folder), settings.record_turns) if folder else None
         self._parsed, self._memories = Parsed(), dict[str, Memory]()

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from costwain.adapters.resources import ACCELERATOR_POOLS, MODEL_DEPLOYMENTS
-from costwain.controller.act import Hands
 from costwain.controller.cache import Key
+from costwain.controller.hands import Hands
 from costwain.domain.snapshot import Pool
 from costwain.render.conditions import Verdict, stamped
 

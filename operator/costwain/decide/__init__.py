@@ -89,7 +89,8 @@ def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], shared: tuple[Purse, ...
     if fleet.spec.scaling.mode == "Paused":
         return _unchanged(replace(case, fleet=fleet), Why("Paused", "scaling.mode is Paused: nothing changes"))
     if fleet.load is None:
-        return _held(case, Why("Blind", "no readings from the gateway: holding every count"), news)
+        what = "no readings from the gateway" if fleet.spec.gateway.is_managed else "an engine can't be read"
+        return _held(case, Why("Blind", f"{what}: holding every count"), news)
     # 4. Which rung serves with that, and how the traffic gets there.
     case, choice = _tightest(case)
     if choice is None:

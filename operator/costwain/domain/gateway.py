@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from costwain.domain.api import Api, Labels, Name, Rule, SecretRef, ShortText, later, later_value
+from costwain.domain.api import Api, Labels, Name, Rule, SecretRef, ShortText, later
 
 
 class GatewayService(Api):
@@ -48,12 +48,19 @@ class HttpRoute(Api):
 class Gateway(Api):
     """The stable endpoint in front of the pods."""
 
-    mode: Literal["Managed", "None"] = Field("Managed", description="Managed: HAProxy by Costwain; None: your own.")
+    mode: Literal["Managed", "None"] = Field(
+        "Managed",
+        description="Managed: HAProxy by Costwain; None: your own router before a Service a variant, and of the other "
+        "fields only service counts.",
+    )
     replicas: int = Field(1, ge=1, le=8, description="Gateway pods; the pods' slots are split between them.")
     max_queued_requests: int = Field(2000, ge=1, le=100000, description="Requests held a variant; beyond it 503.")
     queue_timeout_seconds: int = Field(600, ge=1, le=86400, description="Longest hold; beyond it 503.")
     max_request_bytes: int = Field(4194304, ge=1024, le=1073741824, description="Largest request body; beyond it 413.")
-    affinity: Literal["Prefix", "None"] = Field("Prefix", description="Keep a conversation on its pod, or don't.")
+    affinity: Literal["Prefix", "None"] = Field(
+        "Prefix",
+        description="Prefix: a conversation goes to its pod while that isn't too busy; None: to the least busy.",
+    )
     api_keys_secret_ref: SecretRef | None = Field(
         None, description="Secret whose keys are tenants and whose values are their API keys, one a line."
     )
@@ -66,12 +73,17 @@ class Gateway(Api):
         le=100,
         description="Streams whose every token the gateway looks at; of the others it estimates tokens from bytes.",
     )
-    service: GatewayService = Field(default_factory=GatewayService, description="The Service.")
+    service: GatewayService = Field(
+        default_factory=GatewayService, description="The Service, or with mode None those of the variants."
+    )
     http_route: HttpRoute | None = Field(None, description="A Gateway API route.")
     rules: ClassVar = (
-        later_value("mode", "None"),
-        later_value("affinity", "None"),
         later("httpRoute"),
+        Rule(
+            "self.mode != 'None' || !has(self.apiKeysSecretRef) && !has(self.tls)",
+            "apiKeysSecretRef and tls need mode Managed: with None there is no gateway",
+            lambda v: v.is_managed or (v.api_keys_secret_ref is None and v.tls is None),
+        ),
         Rule(
             "!has(self.tenants) || has(self.apiKeysSecretRef)",
             "tenants go with apiKeysSecretRef: a key tells who asks",
@@ -83,3 +95,8 @@ class Gateway(Api):
             lambda v: len({x.name for x in v.tenants or ()}) == len(v.tenants or ()),
         ),
     )
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether there is a gateway of ours."""
+        return self.mode == "Managed"

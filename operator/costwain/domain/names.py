@@ -17,7 +17,11 @@ POOL = f"{GROUP}/pool"
 # The drain handshake: the operator asks, the gateway's agent answers.
 DRAIN = f"{GROUP}/drain"
 DRAINED = f"{GROUP}/drained"
+DRAIN_SINCE = f"{GROUP}/drain-since"
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+# A model pod that may get new requests: what the Services of a fleet without a gateway ask for.
+SERVES = f"{GROUP}/serves"
 
 # Which of the gateway's pods get new requests, and how they divide a pod's limit (a JSON text in an annotation).
 GATEWAY_SERVES = f"{GROUP}/gateway-serves"

@@ -182,6 +182,11 @@ class ModelDeploymentSpec(Api):
             lambda v: v.swap.variant is None or any(x.name == v.swap.variant for x in v.variants),
         ),
         Rule(
+            "self.gateway.mode != 'None' || self.scaling.minReplicas > 0",
+            "gateway.mode None needs scaling.minReplicas of at least 1: nobody would hold requests at zero",
+            lambda v: v.gateway.is_managed or v.scaling.min_replicas > 0,
+        ),
+        Rule(
             "!has(self.gateway.tenants) || self.gateway.tenants.all(t, "
             "!has(t.minVariant) || self.variants.exists(v, v.name == t.minVariant))",
             "gateway.tenants: minVariant names no variant",

@@ -15,10 +15,13 @@ class VariantStatus(Api):
     """One rung as it stands."""
 
     name: Name = Field(description="Variant.")
-    share_percent: int = Field(0, ge=0, le=100, description="Share of new conversations.")
+    share_percent: int = Field(
+        0, ge=0, le=100, description="Share of new conversations; with gateway.mode None what a router should give it."
+    )
     replicas: int = Field(0, ge=0, description="Pods.")
     ready_replicas: int = Field(0, ge=0, description="Pods that serve.")
     reason: Sentence = Field("", description="Why it serves or doesn't.")
+    url: ShortText | None = Field(None, description="The Service of its pods; only with gateway.mode None.")
 
 
 class PlacementStatus(Api):
@@ -34,7 +37,9 @@ class PlacementStatus(Api):
 class QueueStatus(Api):
     """Requests in the gateway, rounded."""
 
-    waiting: int | None = Field(None, ge=0, description="Held by the gateway; absent when unknown.")
+    waiting: int | None = Field(
+        None, ge=0, description="Held by the gateway, or with gateway.mode None by the engines; absent when unknown."
+    )
     running: int | None = Field(None, ge=0, description="In the pods; absent when unknown.")
 
 
@@ -80,7 +85,7 @@ class ModelDeploymentStatus(Api):
     replicas: int = Field(0, ge=0, description="Model pods.")
     ready_replicas: int = Field(0, ge=0, description="Model pods that serve.")
     selector: ShortText = Field("", description="Label selector of the model pods.")
-    url: ShortText = Field("", description="The endpoint inside the cluster.")
+    url: ShortText = Field("", description="The endpoint inside the cluster; empty with gateway.mode None.")
     variant: ShortText = Field("", description="Variant with the largest share.")
     variants: Annotated[list[VariantStatus], Field(max_length=8)] = Field(default_factory=list, description="Rungs.")
     placements: Annotated[list[PlacementStatus], Field(max_length=128)] = Field(

@@ -7,7 +7,7 @@ from costwain.domain import names
 from costwain.domain.api import Api, Toleration
 from costwain.render.engine import Manifest, ModelTarget, engine_container, engine_volumes, is_device
 
-__all__ = ["MAX_NAME", "ModelTarget", "deployment_name", "model_deployment"]
+__all__ = ["MAX_NAME", "ModelTarget", "deployment_name", "label_of", "model_deployment"]
 
 MAX_NAME = 63  # a pod's host name, which is cut from it, is one DNS label
 _HASH = 8
@@ -59,7 +59,11 @@ def deployment_name(fleet: str, variant: str, pool: str) -> str:
     >>> deployment_name("chat", "qwen3-8b", "mi300x")
     'chat-qwen3-8b-mi300x'
     """
-    name = f"{fleet}-{variant}-{pool}"
+    return label_of(f"{fleet}-{variant}-{pool}")
+
+
+def label_of(name: str) -> str:
+    """The name, or of one that is no DNS label for its length the beginning and a hash of the whole."""
     if len(name) <= MAX_NAME:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH]
@@ -93,7 +97,7 @@ def _template(target: ModelTarget, labels: Mapping[str, str]) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # a Service called vllm would set VLLM_PORT, and vLLM would not start
         "terminationGracePeriodSeconds": engine.shutdown_timeout_seconds + _GRACE_BEYOND_SHUTDOWN_S,
-        "readinessGates": [{"conditionType": names.IN_GATEWAY}],
+        "readinessGates": [{"conditionType": names.IN_GATEWAY}] if target.gated else [],
         "nodeSelector": extra.node_selector | pool.node_selector,  # the pool wins: it is what the fleet pays for
         "tolerations": _tolerations(target),
         "runtimeClassName": pool.runtime_class_name,
@@ -102,7 +106,7 @@ def _template(target: ModelTarget, labels: Mapping[str, str]) -> Manifest:
         "containers": [engine_container(target)],
         "volumes": engine_volumes(target),
     }
-    metadata = {"labels": extra.labels | dict(labels), "annotations": dict(extra.annotations)}
+    metadata = {"labels": extra.labels | dict(labels) | {names.SERVES: "true"}, "annotations": dict(extra.annotations)}
     return {"metadata": _present(metadata), "spec": _present(spec)}
 
 

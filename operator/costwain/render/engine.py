@@ -37,6 +37,7 @@ class ModelTarget:
     pool: AcceleratorPoolSpec
     accelerators: int
     replicas: int
+    gated: bool = True  # not Ready before the gateway has it
 
     @property
     def vendor(self) -> Vendor:

@@ -57,7 +57,20 @@ def gateway_manifests(spec: GatewaySpec, program_json: str) -> list[Manifest]:
 
 
 def _manifest(gateway: GatewaySpec, api_version: str, kind: str, **body: Any) -> Manifest:
-    owner = {
+    metadata: Manifest = {
+        "name": gateway_name(gateway.fleet),
+        "namespace": gateway.namespace,
+        "labels": _labels(gateway),
+        "ownerReferences": [_owner(gateway, kind)],
+    }
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
+
+
+def _owner(gateway: GatewaySpec, kind: str) -> Manifest:
+    if kind != "Deployment" and gateway.deployment_uid is not None:
+        name, uid = gateway_name(gateway.fleet), gateway.deployment_uid
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "name": name, "uid": uid, "controller": True}
+    return {
         "apiVersion": names.API_VERSION,
         "kind": "ModelDeployment",
         "name": gateway.fleet,
@@ -65,13 +78,6 @@ def _manifest(gateway: GatewaySpec, api_version: str, kind: str, **body: Any) ->
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    metadata: Manifest = {
-        "name": gateway_name(gateway.fleet),
-        "namespace": gateway.namespace,
-        "labels": _labels(gateway),
-        "ownerReferences": [owner],
-    }
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}
 
 
 def _labels(spec: GatewaySpec) -> dict[str, str]:

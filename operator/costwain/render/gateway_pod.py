@@ -40,12 +40,14 @@ class GatewaySpec:
     operator_image: str
     disclose_variant: bool = True
     observed_percent: int = 1
+    affinity: bool = True
     grace_s: int = 660  # until the longest answer has ended
     service_type: str = "ClusterIP"
     service_annotations: Mapping[str, str] = field(default_factory=dict)
     api_keys_secret: str | None = None  # without it everybody gets in
     tenants: tuple[Tenant, ...] = ()
     tls_secret: str | None = None  # with it HTTPS alone
+    deployment_uid: str | None = None  # owner of the rest once there is one, so that all goes with it
 
     @property
     def limits(self) -> Limits:
@@ -57,6 +59,7 @@ class GatewaySpec:
             keys,
             tls,
             observed_percent=self.observed_percent,
+            affinity=self.affinity,
         )
 
     @property

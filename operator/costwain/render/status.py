@@ -10,6 +10,7 @@ from costwain.domain.plan import FleetPlan, Money, Why
 from costwain.domain.pool import Price
 from costwain.domain.snapshot import Fleet, Load, State
 from costwain.render.conditions import Verdict, rfc3339, stamped
+from costwain.render.service import fleet_url, variant_url
 
 TOKENS_EVERY = 1_000_000
 _STARTED = (State.READY,)
@@ -40,7 +41,7 @@ def status(fleet: Fleet, plan: FleetPlan, seen: Seen) -> dict[str, Any]:
         "replicas": len(fleet.alive),
         "readyReplicas": sum(r.state is State.READY for r in fleet.replicas),
         "selector": f"{names.FLEET}={fleet.name},{names.ROLE}={names.ROLE_MODEL}",
-        "url": f"{'https' if fleet.spec.gateway.tls else 'http'}://{fleet.name}.{fleet.namespace}.svc",
+        "url": fleet_url(fleet),
         "variant": max(shares, key=lambda v: (shares[v], v)) if shares else "",
         "variants": [
             {
@@ -49,6 +50,7 @@ def status(fleet: Fleet, plan: FleetPlan, seen: Seen) -> dict[str, Any]:
                 "replicas": by_variant.get(v.name, (0, 0))[0],
                 "readyReplicas": by_variant.get(v.name, (0, 0))[1],
                 "reason": plan.verdicts.get(v.name, ""),
+                **variant_url(fleet, v.name),
             }
             for v in fleet.spec.variants
         ],
@@ -70,13 +72,15 @@ def conditions(fleet: Fleet, plan: FleetPlan, seen: Seen) -> list[dict[str, Any]
         _capacity(plan),
         _degraded(fleet, plan),
         _scaler_conflict(seen),
+        _gateway_managed(fleet),
     ]
     return stamped(verdicts, seen.before.get("conditions", []), fleet.generation, seen.wall_s)
 
 
 def _ready(fleet: Fleet, plan: FleetPlan, seen: Seen) -> Verdict:
     standing = sum(r.state is State.READY for r in fleet.replicas)
-    if not seen.gateway_ready:
+    managed = fleet.spec.gateway.is_managed
+    if managed and not seen.gateway_ready:
         return "Ready", "False", "GatewayNotReady", "the gateway isn't ready"
     if keyless := _keyless(fleet):
         return "Ready", "False", "NoApiKeys", keyless
@@ -88,8 +92,8 @@ def _ready(fleet: Fleet, plan: FleetPlan, seen: Seen) -> Verdict:
         if idle:
             return "Ready", "True", "ScaledToZero", "no replicas; the gateway holds requests and starts them"
         return "Ready", "False", reason.code if reason else "NoReplicas", reason.sentence if reason else ""
-    starting = f"{sum(plan.replicas.values())} replicas are starting, the gateway holds requests"
-    return "Ready", "False", "Starting", starting
+    starting = f"{sum(plan.replicas.values())} replicas are starting"
+    return "Ready", "False", "Starting", f"{starting}, the gateway holds requests" if managed else starting
 
 
 def _reconciling(fleet: Fleet, plan: FleetPlan) -> Verdict:
@@ -155,6 +159,16 @@ def _scaler_conflict(seen: Seen) -> Verdict:
         return "ScalerConflict", "False", "Alone", ""
     text = f"HorizontalPodAutoscaler {seen.rival} sets replicas of this fleet too: delete it, Costwain decides"
     return "ScalerConflict", "True", "OtherScaler", text
+
+
+def _gateway_managed(fleet: Fleet) -> Verdict:
+    if fleet.spec.gateway.is_managed:
+        return "GatewayManaged", "True", "Managed", ""
+    text = (
+        "gateway.mode is None: no scale from zero, no exact queue, no enforced shares; "
+        "your router should send new conversations by status.variants[].sharePercent"
+    )
+    return "GatewayManaged", "False", "NoGateway", text
 
 
 def _counts(fleet: Fleet, key: Any) -> dict[Any, tuple[int, int]]:

@@ -67,7 +67,7 @@ class Metrics:
             "request_prompt_tokens": sequence.prompt_tokens,
             "request_generation_tokens": sequence.produced,
             "request_max_num_generation_tokens": sequence.produced,
-            "request_params_n": 1,
+            **({"request_params_n": sequence.siblings} if sequence.siblings else {}),
             "request_params_max_tokens": sequence.max_tokens,
             "request_num_preemptions": sequence.preemptions,
             "request_prefill_kv_computed_tokens": sequence.prompt_tokens,

@@ -16,7 +16,8 @@ Emit = Callable[[int, str | None], None]
 class Sequence:
     """One request in the engine, in tokens and fleet seconds; None is what has not happened yet.
 
-    `unread` are tokens still to be prefilled: the prompt, and after a preemption its own answer too.
+    `siblings` is how many answers its prompt gets, 0 for all but the first of them. `unread` are tokens still to be
+    prefilled: the prompt, and after a preemption its own answer too.
     """
 
     prompt_tokens: int
@@ -25,6 +26,7 @@ class Sequence:
     finish_reason: str
     arrived_s: float
     emit: Emit
+    siblings: int = 1
     unread: int = field(init=False)
     produced: int = 0
     fresh: int = 0

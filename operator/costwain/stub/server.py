@@ -1,25 +1,28 @@
 """The HTTP side of the stub: vLLM's paths, statuses and headers."""
 
-import asyncio
 import enum
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
 from costwain.domain.hardware import VLLM_VERSION
+from costwain.stub import openai, responses
+from costwain.stub.answering import Outbox, Rendering, stream, whole
 from costwain.stub.args import Settings
 from costwain.stub.engine import Engine
 from costwain.stub.metrics import Metrics
-from costwain.stub.openai import ApiError, Ask, busy, dead, draining, parse, scale_out
+from costwain.stub.openai import Choice
 from costwain.stub.pump import Pump
-from costwain.stub.reply import Reply, compact, error_event
-from costwain.stub.sequence import ERROR, Sequence
+from costwain.stub.refusal import ApiError, busy, dead, draining, scale_out
+from costwain.stub.reply import Reply, compact
+from costwain.stub.sequence import Emit, Sequence
+from costwain.stub.tokens import detokenize, tokenize
 
 # vLLM sets no bound of its own; a body of this size is no prompt.
 _MAX_BODY_BYTES = 64 * 1024**2
-_EVENTS = {"Content-Type": "text/event-stream; charset=utf-8"}
 _KEYED = ("/v1/",)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -31,29 +34,6 @@ class Mode(enum.Enum):
     SERVING = enum.auto()
     DRAINING = enum.auto()
     DEAD = enum.auto()
-
-
-class Outbox:
-    """What the engine has for one client: tokens gathered since the last look, and why it ended."""
-
-    def __init__(self, *, stream: bool) -> None:
-        self._stream = stream
-        self._tokens = 0
-        self._reason: str | None = None
-        self._full = asyncio.Event()
-
-    def put(self, tokens: int, reason: str | None) -> None:
-        self._tokens += tokens
-        self._reason = reason
-        if self._stream or reason is not None:
-            self._full.set()
-
-    async def take(self) -> tuple[int, str | None]:
-        """Waits for more; the engine ends every sequence, at the latest when the process does."""
-        await self._full.wait()
-        self._full.clear()
-        tokens, self._tokens = self._tokens, 0
-        return tokens, self._reason
 
 
 class Server:
@@ -81,6 +61,9 @@ class Server:
         app.router.add_get("/v1/models", self._models, allow_head=False)
         app.router.add_post("/v1/completions", self._completions)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/responses", self._responses)
+        app.router.add_post("/tokenize", self._tokenize)
+        app.router.add_post("/detokenize", self._detokenize)
         for path in ("/v1/completions/render", "/v1/chat/completions/render"):
             app.router.add_post(path, self._render)
         return app
@@ -132,22 +115,41 @@ class Server:
     async def _render(self, _: web.Request) -> web.StreamResponse:
         raise scale_out()
 
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        return _json(tokenize(await request.read(), request.content_type, self._settings))
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        return _json(detokenize(await request.read(), request.content_type, self._settings))
+
     async def _complete(self, request: web.Request, *, chat: bool) -> web.StreamResponse:
-        """Checks, queues, answers; a client that leaves takes its sequence out of the batch."""
         body = await request.read()
-        ask = parse(chat=chat, body=body, content_type=request.content_type, settings=self._settings)
+        ask = openai.parse(chat=chat, body=body, content_type=request.content_type, settings=self._settings)
+        name = f"{'chatcmpl' if chat else 'cmpl'}-{uuid.uuid4().hex[:16]}"
+        reply = Reply(ask, name, self._settings.served_names[0], int(time.time()))
+        return await self._answer(request, ask.choices, reply, streamed=ask.stream)
+
+    async def _responses(self, request: web.Request) -> web.StreamResponse:
+        wish = responses.parse(await request.read(), request.content_type, self._settings)
+        name = f"resp_{uuid.uuid4().hex[:16]}"
+        response = responses.Response(wish, name, self._settings.served_names[0], int(time.time()))
+        return await self._answer(request, wish.choices, response, streamed=wish.stream)
+
+    async def _answer(
+        self, request: web.Request, choices: tuple[Choice, ...], rendering: Rendering, *, streamed: bool
+    ) -> web.StreamResponse:
+        """Queues and answers; a client that leaves takes its sequences out of the batch."""
         self._admit()
-        outbox = Outbox(stream=ask.stream)
-        sequence = self._sequence(ask, outbox)
-        prefix = "chatcmpl" if chat else "cmpl"
-        reply = Reply(ask, f"{prefix}-{uuid.uuid4().hex[:16]}", self._settings.served_names[0], int(time.time()))
+        outbox = Outbox(len(choices), stream=streamed)
+        sequences = [self._sequence(choice, partial(outbox.put, index)) for index, choice in enumerate(choices)]
         self._in_flight += 1
-        self.pump.submit(sequence)
+        for sequence in sequences:
+            self.pump.submit(sequence)
         try:
-            return await (_stream(request, outbox, reply) if ask.stream else _whole(outbox, reply))
+            return await (stream(request, outbox, rendering) if streamed else whole(outbox, rendering))
         finally:
             self._in_flight -= 1
-            self.pump.drop(sequence)
+            for sequence in sequences:
+                self.pump.drop(sequence)
 
     def _admit(self) -> None:
         if self.mode is not Mode.SERVING:
@@ -157,38 +159,16 @@ class Server:
             self._metrics.count("admission_rejections", value="max_num_queued_reqs")
             raise busy()
 
-    def _sequence(self, ask: Ask, outbox: Outbox) -> Sequence:
+    def _sequence(self, choice: Choice, emit: Emit) -> Sequence:
         return Sequence(
-            prompt_tokens=ask.prompt_tokens,
-            target_tokens=ask.answer_tokens,
-            max_tokens=ask.max_tokens,
-            finish_reason=ask.finish_reason,
+            prompt_tokens=choice.prompt_tokens,
+            target_tokens=choice.answer_tokens,
+            max_tokens=choice.max_tokens,
+            finish_reason=choice.finish_reason,
             arrived_s=self._settings.clock.now_s(),
-            emit=outbox.put,
+            emit=emit,
+            siblings=choice.siblings,
         )
-
-
-async def _whole(outbox: Outbox, reply: Reply) -> web.Response:
-    tokens, reason = await outbox.take()
-    if reason is None or reason == ERROR:
-        raise dead()
-    return web.Response(body=reply.body(tokens, reason), content_type="application/json")
-
-
-async def _stream(request: web.Request, outbox: Outbox, reply: Reply) -> web.StreamResponse:
-    """The status goes out before the first token, so what fails later can only be an event."""
-    response = web.StreamResponse(headers=_EVENTS)
-    await response.prepare(request)
-    reason = None
-    while reason is None:
-        tokens, reason = await outbox.take()
-        if reason == ERROR:
-            await response.write_eof(reply.events(tokens, None) + error_event(dead()))
-        elif reason is not None:
-            await response.write_eof(reply.events(tokens, reason))
-        elif tokens:
-            await response.write(reply.events(tokens, None))
-    return response
 
 
 def _json(value: object, status: int = 200) -> web.Response:

@@ -43,6 +43,7 @@ class Limits:
     tls: bool = False
     answer_timeout_s: float = 600  # silence of a pod: a long prefill
     observed_percent: int = 1  # streams whose every token is looked at
+    affinity: bool = True  # a conversation goes to its pod; else to the least busy one
 
 
 def haproxy_files(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
@@ -71,7 +72,7 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "TENANT_TABLE": _text("tenant_table.cfg") if limits.api_keys else "",
         "TLS": ' ssl crt "${TLS}/tls.crt" alpn http/1.1' if limits.tls else "",
         "TLS_GLOBAL": _TLS_GLOBAL if limits.tls else "",
-        "ROUTING": _text("routing.cfg").rstrip("\n"),
+        "ROUTING": _routing(limits.affinity),
         "RECORD": _text("observe.cfg"),
         "TOKEN_BUCKETS": " ".join(f"{bound:g}" for bound in TOKEN_S),
         "VARIANTS": "".join(
@@ -89,6 +90,12 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "MAX_REQUEST_BYTES": str(limits.max_request_bytes),
         "PATHS": " ".join(SAFE_PATHS),
     }
+
+
+def _routing(affinity: bool) -> str:
+    """The rules that choose a backend; without a key for affinity no pod is picked, and the backend balances."""
+    lines = _text("routing.cfg").rstrip("\n").split("\n")
+    return "\n".join(line for line in lines if affinity or "set-var(txn.affinity)" not in line)
 
 
 def _actions() -> dict[str, str]:
