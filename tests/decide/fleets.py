@@ -67,7 +67,7 @@ def memories(draw: st.DrawFn) -> Memory:
     both = {"full": share, "small": 100 - share}
     return Memory(
         demand=Demand(at_s=NOW_S - 5, fast_per_s=fast, slow_per_s=draw(RATES), input_tokens=512, output_tokens=128),
-        peaks=[Peak(at_s=NOW_S - 60, per_s=draw(RATES))],
+        peaks=[Peak(at_s=NOW_S - 60, replicas=draw(RATES))],
         busy_at_s=NOW_S - draw(st.sampled_from([0.0, 500.0, 5000.0])),
         target=draw(st.sampled_from([*RUNGS, "old"])),
         target_since_s=NOW_S - draw(st.sampled_from([10.0, 5000.0])),

@@ -9,7 +9,7 @@ from tests.decide.ladders import BUDGET, FULL, MIDDLE, ONE_FULL, ONE_SMALL, SMAL
 from costwain.decide.choice import choose
 from costwain.decide.forecast import Forecast
 from costwain.decide.options import Rung
-from costwain.domain.memory import Memory
+from costwain.domain.memory import Demand, Memory, Season
 from costwain.domain.plan import Why
 from costwain.domain.snapshot import Replica, State
 
@@ -243,8 +243,21 @@ def test_fewer_replicas_only_with_a_margin(running: int, per_s: float, n: int) -
 
 
 def test_the_more_hours_are_left_the_more_stays_behind() -> None:
-    """$10/h to stay for 610 s and $4/h after it: enough for an hour at $6, and at ten hours 1.2 x 4 x 9 more."""
-    for left_s, enough, short in ((HOUR_S, "5.80", "5.60"), (10 * HOUR_S, "85.10", "84.80")):
+    """$10/h to stay for 610 s and $4/h after it: enough for an hour at $6, and for ten at $42."""
+    for left_s, enough, short in ((HOUR_S, "5.80", "5.60"), (10 * HOUR_S, "41.80", "41.60")):
         for left, name in ((enough, "full"), (short, "small")):
             got = chosen(*ONE_FULL, money=purse(left, left_s=left_s), memory=serving("full"))
             assert got.rung.name == name, (left_s, left)
+
+
+@pytest.mark.parametrize(("evening_per_s", "name"), [(2.0, "full"), (100.0, "small")])
+def test_an_evening_that_is_usually_busy_keeps_money_back(evening_per_s: float, name: str) -> None:
+    """Ten o'clock, ten hours to go, $60: small needs $4/h at ten requests/s and four times that at a hundred."""
+    hours = {str(hour): 10.0 if hour < 14 else evening_per_s for hour in range(24)}
+    memory = serving(
+        "full",
+        demand=Demand(at_s=NOW_S, fast_per_s=10.0, slow_per_s=10.0),
+        season=Season(hour_s=NOW_S, hours=hours, error=0.0),
+    )
+    got = chosen(*ONE_FULL, money=purse("60.00", left_s=10 * HOUR_S), memory=memory)
+    assert got.rung.name == name

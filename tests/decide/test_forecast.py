@@ -6,20 +6,20 @@ from dataclasses import replace
 import pytest
 from tests.decide.builders import NOW_S, fleet, load
 
-from costwain.decide.forecast import FIRST_GUESS, Forecast, forecast, observe_demand, request_shape
+from costwain.decide.forecast import FIRST_GUESS, Forecast, Replica, forecast, observe_demand, request_shape
 from costwain.domain.memory import Demand, Memory
 from costwain.domain.snapshot import Fleet, Load
 
 FOREVER_S = 86_400.0
 
 
-def after(steps: list[tuple[float, Load | None]], **scaling: int) -> tuple[Fleet, Forecast]:
+def after(steps: list[tuple[float, Load | None]], ttft_s: int = 2, **scaling: int) -> tuple[Fleet, Forecast]:
     """The fleet after readings at these instants (seconds from now), and the last forecast."""
-    this = fleet(scaling=scaling)
+    this = fleet(scaling=scaling, slo={"timeToFirstTokenMilliseconds": ttft_s * 1000})
     expected = Forecast(0.0, 0.0, False)
     for at_s, seen in steps:
         this = replace(this, load=seen)
-        expected, memory = forecast(this, observe_demand(this, NOW_S + at_s), NOW_S + at_s, 100.0)
+        expected, memory = forecast(this, observe_demand(this, NOW_S + at_s), NOW_S + at_s, Replica(100.0, 1.0))
         this = replace(this, memory=memory)
     return this, expected
 
@@ -66,6 +66,14 @@ def test_bursts_that_a_load_has_had_are_room_that_it_gets() -> None:
     assert calm.now_per_s == pytest.approx(6.0)
 
 
+def test_a_burst_that_may_wait_needs_less_room() -> None:
+    rough = [(10.0 * i, load(12.0 if i % 60 < 6 else 6.0)) for i in range(361)]
+    _, soon = after(rough, ttft_s=1, scaleDownStabilizationSeconds=0)
+    _, hasty = after(rough, ttft_s=2, scaleDownStabilizationSeconds=0)
+    _, patient = after(rough, ttft_s=4, scaleDownStabilizationSeconds=0)
+    assert soon.now_per_s == hasty.now_per_s > patient.now_per_s > 6.0
+
+
 def test_a_load_that_falls_leaves_no_room_behind() -> None:
     _, expected = after(
         [*((10.0 * i, load(14.0)) for i in range(60)), *((600 + 10.0 * i, load(6.0)) for i in range(180))],
@@ -86,6 +94,15 @@ def test_a_lower_demand_must_last_for_the_window_before_it_counts() -> None:
     _, later = after([(0, load(9.0)), *calm], scaleDownStabilizationSeconds=300)
     assert soon.stable_per_s == 9.0
     assert later.stable_per_s < 9.0
+
+
+def test_a_mean_request_that_wavers_takes_no_replica_away() -> None:
+    """Long requests for a turn, and a replica carries half as much: what they took is kept for the window."""
+    this = fleet(load=load(4.0))
+    _, memory = forecast(this, observe_demand(this, NOW_S), NOW_S, Replica(100.0, 2.0))
+    short, _ = forecast(this, memory, NOW_S + 60, Replica(100.0, 4.0))
+    assert short.stable_per_s / 4.0 == 4.0 / 2.0
+    assert short.now_per_s == 4.0
 
 
 def test_the_list_of_peaks_stays_short() -> None:
@@ -140,7 +157,7 @@ def test_the_mean_request_drifts_within_minutes() -> None:
 
 def test_looking_twice_at_one_instant_changes_nothing() -> None:
     this, first = after([(0, load(1.0)), (5, load(7.0, input_tokens=2000.0))])
-    second, memory = forecast(this, observe_demand(this, NOW_S + 5), NOW_S + 5, 100.0)
+    second, memory = forecast(this, observe_demand(this, NOW_S + 5), NOW_S + 5, Replica(100.0, 1.0))
     assert (second, memory) == (first, this.memory)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -53,6 +54,10 @@ STORIES: dict[str, tuple[list[Option], Want, Counts, Counts, bool]] = {
     "what runs moves for more than a tenth": (
         [option("full/h100", 10.0, "4.00"), option("full/l4", 10.0, "3.50")], Want(20, 1, 8), {"h100": 2},
         {"l4": 2}, False,
+    ),
+    "what runs stays where the cheaper pool would be fuller": (
+        [option("full/h100", 11.0, "4.00"), option("full/l4", 10.0, "3.50")], Want(20, 1, 8), {"h100": 2},
+        {"h100": 2}, False,
     ),
     "what runs is added to rather than moved": (
         [option("full/h100", 10.0, "4.00"), option("full/l4", 10.0, "3.70")], Want(30, 1, 8), {"h100": 2},
@@ -123,13 +128,16 @@ def test_no_mix_carries_the_demand_for_less_and_none_that_falls_short_carries_mo
 
 @settings(max_examples=100, deadline=None)
 @given(options=OPTIONS, want=WANTS, running=st.lists(st.integers(0, 3), min_size=3, max_size=3))
-def test_running_replicas_never_cost_a_tenth_more_than_the_cheapest(
+def test_running_replicas_never_cost_a_tenth_more_than_the_cheapest_that_carries_as_much(
     options: list[Option], want: Want, running: list[int]
 ) -> None:
     standing = {o.place: n for o, n in zip(options, running, strict=False) if n}
     free, sticky = cheapest(options, want, {}), cheapest(options, want, standing)
     assert sticky.short is free.short
-    assert free.short or 0.9 * sticky.hourly_micro <= free.hourly_micro <= sticky.hourly_micro
+    enough = max(want.per_s, min(1.1 * want.per_s, sticky.per_s))
+    as_full = cheapest(options, replace(want, per_s=enough), {})
+    assert free.short or free.hourly_micro <= sticky.hourly_micro
+    assert as_full.short or 0.9 * sticky.hourly_micro <= as_full.hourly_micro
     assert cheapest(list(reversed(options)), want, standing) == sticky
 
 

@@ -12,7 +12,7 @@ from costwain.decide.budget import Purse, money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.claims import best_offer, claim_of
-from costwain.decide.forecast import forecast, observe_demand, request_shape
+from costwain.decide.forecast import Replica, forecast, observe_demand, request_shape
 from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools, within_bounds, within_hard_budget
 from costwain.decide.learning import learn
 from costwain.decide.options import ENGINE_SLOTS, Rung, ladder
@@ -71,8 +71,9 @@ def _understood(fleet: Fleet, pools: dict[str, Pool], now_s: float) -> tuple[Cas
     # 2. What could serve it, and what bars it.
     rungs = ladder(replace(fleet, memory=memory), pools, request_shape(memory), now_s)
     best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now
-    expected, memory = forecast(fleet, memory, now_s, best.start_s)
-    return Case(replace(fleet, memory=memory), rungs, expected, None, now_s), tuple(news)
+    replica = Replica(best.start_s, max((o.per_s for o in best.options), default=1.0))
+    expected, memory = forecast(fleet, memory, now_s, replica)
+    return Case(replace(fleet, memory=memory), rungs, expected, None, now_s, pools=dict(pools)), tuple(news)
 
 
 def _decide_fleet(fleet: Fleet, pools: dict[str, Pool], shared: tuple[Purse, ...], now_s: float) -> FleetPlan:

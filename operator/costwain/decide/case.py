@@ -1,23 +1,27 @@
 """Case and Choice: what a choice rests on, and what it says."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from costwain.decide.budget import Purse
-from costwain.decide.forecast import Forecast
-from costwain.decide.options import Rung
+from costwain.decide.forecast import Forecast, usual_shape
+from costwain.decide.options import Rung, ladder
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.plan import Place, Why
-from costwain.domain.snapshot import Fleet
+from costwain.domain.snapshot import Fleet, Pool
 
 DOWN_MARGIN = 0.10  # the mean request wanders by so much: what it seems to spare now is needed again in minutes
 
 
 @dataclass(frozen=True)
 class Case:
-    """Everything on which a choice rests; `purse`, the one of the `purses` that binds, None without a budget."""
+    """Everything on which a choice rests; `purse`, the one of the `purses` that binds, None without a budget.
+
+    `pools` as the rungs saw them.
+    """
 
     fleet: Fleet
     rungs: tuple[Rung, ...]
@@ -25,11 +29,17 @@ class Case:
     purse: Purse | None
     now_s: float
     purses: tuple[Purse, ...] = ()
+    pools: Mapping[str, Pool] = field(default_factory=dict)
 
     @cached_property
     def eligible(self) -> tuple[Rung, ...]:
         """Rungs that may serve and could run somewhere, best first."""
         return tuple(r for r in self.rungs if r.barred is None and r.options)
+
+    @cached_property
+    def usual(self) -> tuple[Rung, ...]:
+        """The rungs as they carry the mean request of the last hours."""
+        return ladder(self.fleet, self.pools, usual_shape(self.fleet.memory), self.now_s)
 
     @cached_property
     def want(self) -> Want:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from costwain.decide.budget import SERVE_S, Step, may_rise, may_start, may_stay, next_pays, priced, stopping_s
 from costwain.decide.case import Case, Choice
 from costwain.decide.options import Rung
+from costwain.decide.reserve import mean_micro_per_h
 from costwain.decide.shortage import within_money
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
 from costwain.domain.plan import Why
 
-LATER = 1.2  # so much more of the cheapest rung the later hours may ask for
 LEAN_PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of a queue's and a burst's room, what is tried where not all can be had
-SOON_S = 3600.0  # until when it is taken to ask for what it asks for now
 
 
 def choose(case: Case) -> Choice | None:
@@ -96,23 +95,18 @@ def _too_late(case: Case, current: Rung, step: Step) -> bool:
 
 
 def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
-    """The cheapest acceptable rung's rate, how long a swap to it runs both, and what serves until then."""
-    rung, mix = min(offers, key=lambda offer: (offer[1].short, offer[1].hourly_micro))
-    swap = case.fleet.spec.swap
+    """The rung that costs least to the end of the period, how long a swap to it runs both, what serves until then."""
+    rates = [(mix.short, mean_micro_per_h(case, rung, mix)) for rung, mix in offers]
+    lowest = min(range(len(offers)), key=rates.__getitem__)
+    rung, swap = offers[lowest][0], case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
     floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
     serving = next((m for r, m in offers if r is current and case.count(r)), None)
     return Step(
-        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else round(_later(case) * mix.hourly_micro),
+        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else rates[lowest][1],
         both_s=stepping_s + stopping_s(case.fleet),
         serving_micro_per_h=serving.hourly_micro if serving else 0,
     )
-
-
-def _later(case: Case) -> float:
-    """Of the rate that the cheapest rung needs now, what it may need on average until the period ends."""
-    left_s = case.purse.left_s if case.purse else 0.0
-    return 1 + LATER * max(0.0, left_s - SOON_S) / max(left_s, 1.0)
 
 
 def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:

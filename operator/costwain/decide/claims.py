@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from costwain.decide.budget import UP_MARGIN, owed_micro, purse, running_micro_per_h, stopping_s
 from costwain.decide.case import Case
-from costwain.decide.choice import LATER, way_down
+from costwain.decide.choice import way_down
 from costwain.decide.options import Rung
+from costwain.decide.season import UNKNOWN
 from costwain.decide.sizing import Mix, Want
 from costwain.decide.window import Window
 from costwain.domain.memory import Claim
@@ -73,7 +74,7 @@ def _asked(case: Case) -> tuple[int, int, float]:
         return _with_margin(step.reserve_micro_per_h), beside, dwell_s + step.both_s
     if target == best[0].name and case.count(best[0]):
         return best[1].hourly_micro, 0, 0.0
-    return _with_margin(max(dearest, (1 + LATER) * step.reserve_micro_per_h)), beside, step.both_s
+    return _with_margin(max(dearest, (1 + UNKNOWN) * step.reserve_micro_per_h)), beside, step.both_s
 
 
 def stands_still(case: Case) -> bool:

@@ -4,18 +4,31 @@ import math
 from dataclasses import dataclass, replace
 
 from costwain.decide.capacity import RequestShape
-from costwain.domain.memory import Demand, Memory, Peak
+from costwain.decide.season import observe_season, rise
+from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
 FAST_S = 30.0  # follows a burst within a turn or two
 SLOW_S = 240.0  # remembers the level around it
 SPREAD_S = 1800.0  # how long bursts are remembered
-BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue
+BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue,
+BURST_TTFT_S = (
+    2.0  # where the first token is due this soon; where it may come later, a burst may wait: less in proportion
+)
 LEAD = 0.5  # of a rise that is under way, what is added for the time in which a replica starts
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
+HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
 SHAPE_S = 300.0  # the mean request drifts slowly; a turn's few answers say little of it
 GRID = 24  # steps an octave of mean tokens
 FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What one replica of the best variant takes to start (seconds), and carries at today's mean request."""
+
+    start_s: float
+    per_s: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
     return fleet.memory.model_copy(
         update={
             "demand": _smoothed(fleet.memory.demand, load, now_s),
+            "season": _seasoned(fleet.memory, load, now_s),
             "busy_at_s": now_s if busy else fleet.memory.busy_at_s,
         }
     )
@@ -52,10 +66,19 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
 
 def request_shape(memory: Memory) -> RequestShape:
     """The mean request as measured, else a first guess."""
-    demand = memory.demand
-    if demand is None or not demand.input_tokens or not demand.output_tokens:
+    return _shape(memory.demand)
+
+
+def usual_shape(memory: Memory) -> RequestShape:
+    """The mean request of the last hours, else that of now."""
+    season = memory.season
+    return request_shape(memory) if season is None or not season.output_tokens else _shape(season)
+
+
+def _shape(seen: Demand | Season | None) -> RequestShape:
+    if seen is None or not seen.input_tokens or not seen.output_tokens:
         return FIRST_GUESS
-    return RequestShape(_on_grid(demand.input_tokens), _on_grid(demand.output_tokens))
+    return RequestShape(_on_grid(seen.input_tokens), _on_grid(seen.output_tokens))
 
 
 def _on_grid(tokens: float) -> float:
@@ -69,33 +92,49 @@ def _on_grid(tokens: float) -> float:
     return round(2 ** (round(math.log2(tokens) * GRID) / GRID), 2)
 
 
-def forecast(fleet: Fleet, memory: Memory, now_s: float, start_s: float) -> tuple[Forecast, Memory]:
+def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tuple[Forecast, Memory]:
     """Demand now and its recent peak, and the memory with that peak in it.
 
     Bursts that the load has had and a rise that is under way add to it. A queue adds the work of emptying it within
-    its target, but not faster than a replica can start (`start_s`): what is bought for the queue arrives no sooner, and
+    its target, but not faster than a replica can start: what is bought for the queue arrives no sooner, and
     the arrivals alone size the fleet after that.
     """
     scaling = fleet.spec.scaling
     window_s = scaling.scale_down_stabilization_seconds
-    expected = _with_bursts(memory.demand) if memory.demand else 0.0
+    ttft_s = fleet.spec.slo.time_to_first_token_milliseconds / 1000
+    expected = _with_bursts(memory.demand, ttft_s) if memory.demand else 0.0
+    if memory.demand:  # what usually comes while a replica starts
+        expected = max(expected, memory.demand.slow_per_s * rise(memory, now_s, now_s + replica.start_s))
     waiting = fleet.load.waiting if fleet.load else 0
-    needed = expected + waiting / max(scaling.target_queue_seconds, start_s)
-    peaks = _with_peak(memory.peaks, needed, now_s, window_s) if fleet.load else memory.peaks
+    needed = expected + waiting / max(scaling.target_queue_seconds, replica.start_s)
+    peaks = _with_peak(memory.peaks, needed / replica.per_s, now_s, window_s) if fleet.load else memory.peaks
     quiet_s = now_s - (memory.busy_at_s if memory.busy_at_s is not None else -math.inf)
     found = Forecast(
         now_per_s=needed,
-        stable_per_s=max([needed, *(peak.per_s for peak in peaks)]),
+        stable_per_s=max([needed, *(peak.replicas * replica.per_s for peak in peaks)]),
         idle=quiet_s >= scaling.scale_to_zero_after_seconds,
         arriving_per_s=max(memory.demand.fast_per_s, memory.demand.slow_per_s) if memory.demand else 0.0,
     )
     return found, memory.model_copy(update={"peaks": peaks})
 
 
-def _with_bursts(demand: Demand) -> float:
+def _with_bursts(demand: Demand, ttft_s: float) -> float:
     """The level with the bursts that it has had, or the rise that is on now, whichever is more."""
-    rise = max(0.0, demand.fast_per_s - demand.slow_per_s)
-    return max(demand.fast_per_s + LEAD * rise, demand.slow_per_s + BURST_SIGMAS * math.sqrt(demand.variance))
+    above = max(0.0, demand.fast_per_s - demand.slow_per_s)
+    sigmas = BURST_SIGMAS * min(1.0, BURST_TTFT_S / ttft_s)
+    return max(demand.fast_per_s + LEAD * above, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
+
+
+def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:
+    if load.arrivals_per_s is None:
+        return memory.season
+    elapsed_s = max(0.0, now_s - memory.demand.at_s) if memory.demand else 0.0
+    season = observe_season(memory.season, load.arrivals_per_s, elapsed_s, now_s)
+    tokens = {
+        "input_tokens": _mean(season.input_tokens, load.input_tokens, elapsed_s, HOURS_S),
+        "output_tokens": _mean(season.output_tokens, load.output_tokens, elapsed_s, HOURS_S),
+    }
+    return season.model_copy(update=tokens)
 
 
 def _possible(value: float | None) -> float | None:
@@ -144,15 +183,15 @@ def _ewma(before: float, value: float, windows: float) -> float:
     return before * weight + value * (1 - weight)
 
 
-def _mean(before: float | None, value: float | None, elapsed_s: float) -> float | None:
+def _mean(before: float | None, value: float | None, elapsed_s: float, window_s: float = SHAPE_S) -> float | None:
     if before is None or value is None:
         return value if before is None else before
-    return _ewma(before, value, elapsed_s / SHAPE_S)
+    return _ewma(before, value, elapsed_s / window_s)
 
 
-def _with_peak(peaks: list[Peak], per_s: float, now_s: float, window_s: float) -> list[Peak]:
+def _with_peak(peaks: list[Peak], replicas: float, now_s: float, window_s: float) -> list[Peak]:
     slice_s = max(window_s / SLICES, 1.0)
     start_s = math.floor(now_s / slice_s) * slice_s
     kept = [p for p in peaks if p.at_s >= now_s - window_s - slice_s and p.at_s < start_s]
-    running = [p.per_s for p in peaks if p.at_s == start_s]
-    return [*kept, Peak(at_s=start_s, per_s=max([per_s, *running]))][-32:]
+    running = [p.replicas for p in peaks if p.at_s == start_s]
+    return [*kept, Peak(at_s=start_s, replicas=max([replicas, *running]))][-32:]

@@ -10,6 +10,7 @@ from costwain.decide.search import Bounds, Kind, cover, pack
 from costwain.domain.plan import Place
 
 MOVE_SAVES = 0.10  # a mix on other pools must be so much cheaper before running replicas are moved for it
+MOVE_MARGIN = 0.10  # and carry as much as they do or so much to spare, or the next breath of the load moves them back
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,12 @@ def _cheapest(options: tuple[Option, ...], want: Want, run: tuple[tuple[Place, i
     if not near:
         return free
     close = min(near, key=lambda mix: (mix.hourly_micro, mix.replicas, sorted(mix.counts.items())))
-    return free if free.hourly_micro < (1 - MOVE_SAVES) * close.hourly_micro else close
+    if free.hourly_micro >= (1 - MOVE_SAVES) * close.hourly_micro:
+        return close
+    per_s = max(want.per_s, min(want.per_s * (1 + MOVE_MARGIN), close.per_s))
+    wide = cover(kinds, Bounds(per_s, want.least, want.most, want.hourly_micro))
+    moved = None if wide is None else _mix(usable, wide, want)
+    return close if moved is None or moved.hourly_micro >= (1 - MOVE_SAVES) * close.hourly_micro else moved
 
 
 def _grown(options: Sequence[Option], want: Want, running: Mapping[Place, int]) -> Mix | None:

@@ -2,26 +2,32 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from costwain.domain.api import Api, Name
 
 
-class Peak(Api):
-    """The highest demand seen in one slice of the stabilisation window."""
+class Kept(Api):
+    """A part of the memory; fields of another version are left out, so that an upgrade forgets only what it must."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Peak(Kept):
+    """The highest demand seen in one slice of the stabilisation window, as the replicas that it took then."""
 
     at_s: float = Field(description="Start of the slice, unix seconds.")
-    per_s: float = Field(ge=0, description="Requests a second.")
+    replicas: float = Field(0.0, ge=0, description="Of the best variant where it is fastest, in fractions.")
 
 
-class Refusal(Api):
+class Refusal(Kept):
     """A pool that let a pod wait for too long."""
 
     pool: Name = Field(description="Pool.")
     until_s: float = Field(description="Not tried again before this instant, unix seconds.")
 
 
-class Demand(Api):
+class Demand(Kept):
     """Smoothed arrivals and the mean request, updated each turn."""
 
     at_s: float = Field(description="Instant of the last update, unix seconds.")
@@ -34,7 +40,26 @@ class Demand(Api):
     output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
 
 
-class Learned(Api):
+class Season(Kept):
+    """What the hours of a day (0 to 23, UTC) and the days of a week (0 is Monday) usually bring, requests a second."""
+
+    hour_s: float = Field(description="Start of the running hour, unix seconds.")
+    requests: float = Field(0.0, ge=0, description="That came in it so far.")
+    seen_s: float = Field(0.0, ge=0, description="Seconds of it that were seen.")
+    hours: Annotated[dict[Name, float], Field(max_length=24)] = Field(
+        default_factory=dict, description="By hour, as on a mean day; absent until seen."
+    )
+    days: Annotated[dict[Name, float], Field(max_length=7)] = Field(
+        default_factory=dict, description="Mean by day; absent until seen."
+    )
+    input_tokens: float | None = Field(None, ge=0, description="Mean prompt over hours; absent until measured.")
+    output_tokens: float | None = Field(None, ge=0, description="Mean answer over hours; absent until measured.")
+    error: float | None = Field(
+        None, ge=0, le=1, description="Mean share by which the usual was off; absent until judged."
+    )
+
+
+class Learned(Kept):
     """How fast the pods of one (variant, pool) really are, against the prior of the capacity model."""
 
     variant: Name = Field(description="Variant.")
@@ -45,7 +70,7 @@ class Learned(Api):
     scalar: float = Field(1.0, ge=0.1, le=10, description="The ratio in use; it follows when they differ by 3 %.")
 
 
-class Promise(Api):
+class Promise(Kept):
     """How well a variant keeps its time per token, and how far its replicas are filled for that."""
 
     variant: Name = Field(description="Variant.")
@@ -55,7 +80,7 @@ class Promise(Api):
     load: float = Field(1.0, ge=0.1, le=1, description="Share of the modelled rate that its replicas are given.")
 
 
-class Claim(Api):
+class Claim(Kept):
     """What the fleet asks of shared budgets: a rate to the period's end, and another beside it for a while."""
 
     at_s: float = Field(description="Instant of the last update, unix seconds.")
@@ -65,11 +90,12 @@ class Claim(Api):
     moving_s: float = Field(0.0, ge=0, description="For how long, seconds.")
 
 
-class Memory(Api):
+class Memory(Kept):
     """Instants and values that a later turn needs."""
 
     demand: Demand | None = Field(None, description="Smoothed arrivals.")
     peaks: Annotated[list[Peak], Field(max_length=32)] = Field(default_factory=list, description="Recent peaks.")
+    season: Season | None = Field(None, description="The shape of a day and of a week.")
     busy_at_s: float | None = Field(None, description="Last instant with work, unix seconds.")
     target: Name | None = Field(None, description="Variant that is to serve.")
     target_since_s: float | None = Field(None, description="Since when, unix seconds.")
