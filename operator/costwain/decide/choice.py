@@ -21,7 +21,7 @@ def choose(case: Case) -> Choice | None:
     if not case.eligible:
         return None
     current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
-    offers = [(rung, case.mix(rung, case.want)) for rung in case.eligible]
+    offers = case.offers
     step = way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
     for rung, mix in _whole(case, payable, current, step):
@@ -100,7 +100,7 @@ def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | Non
     rung, mix = min(offers, key=lambda offer: (offer[1].short, offer[1].hourly_micro))
     swap = case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
-    floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
+    floor = case.mix(rung, Want(0.0, case.fleet.spec.scaling.min_replicas, case.want.most))
     serving = next((m for r, m in offers if r is current and case.count(r)), None)
     return Step(
         reserve_micro_per_h=floor.hourly_micro if case.expected.idle else round(_later(case) * mix.hourly_micro),

@@ -29,8 +29,8 @@ def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Iterable[Rung], demand_p
     where nothing is to run, it goes too.
     Running replicas of the target beyond its mix stay until the mix carries without them what it is to carry.
     """
-    now = {o.place: o.most_now for o in target.options}
-    counts = {place: min(n, now[place]) for place, n in mix.counts.items()}
+    now = target.by_place
+    counts = {place: min(n, now[place].most_now) for place, n in mix.counts.items()}
     _keep_while_needed(fleet, target, counts, min(demand_per_s, mix.per_s))
     for rung in rungs if mix.counts else ():
         if rung.name == target.name:
@@ -70,7 +70,7 @@ def _order(replica: Replica) -> tuple[int, float, str]:
 
 def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], demand_per_s: float) -> None:
     """Raises counts to keep ready replicas beyond the mix while the others that are ready don't carry the demand."""
-    rates = {o.place: o.per_s for o in target.options}
+    options = target.by_place
     standing = [r for r in fleet.ready if r.variant == target.name]
     carried = 0.0
     extra: list[Replica] = []
@@ -78,19 +78,19 @@ def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], dem
     for replica in sorted(standing, key=lambda r: (r.since_s, r.pod)):
         if used.get(replica.place, 0) < counts.get(replica.place, 0):
             used[replica.place] = used.get(replica.place, 0) + 1
-            carried += rates.get(replica.place, 0.0)
+            carried += options[replica.place].per_s if replica.place in options else 0.0
         else:
             extra.append(replica)
     for replica in extra:
         if carried >= demand_per_s - 1e-9:
             return
         counts[replica.place] = counts.get(replica.place, 0) + 1
-        carried += rates.get(replica.place, 0.0)
+        carried += options[replica.place].per_s if replica.place in options else 0.0
 
 
 def _still_serving(fleet: Fleet, rung: Rung, demand_per_s: float, least: int) -> dict[Place, int]:
     """Ready replicas of another rung that its share still needs, the cheapest first."""
-    option = {o.place: o for o in rung.options}
+    option = rung.by_place
     standing = [r for r in fleet.ready if r.variant == rung.name]
     standing.sort(key=lambda r: (_rate(option, r.place), r.since_s, r.pod))
     kept: dict[Place, int] = {}
