@@ -10,6 +10,7 @@ from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.guards import Draft, Facts, guarded, within_bounds, within_hard_budget
 from costwain.decide.known import ENGINE_SLOTS, known
+from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.placement import arrange, wanted
 from costwain.decide.shared import share, told, with_claim
@@ -108,12 +109,12 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     mix = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
     counts = wanted(fleet, choice.rung, mix, case.rungs, case.expected.stable_per_s)
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))
-    why = choice.why
+    why, alone = choice.why, spot_alone(choice.rung, mix.counts)
     if case.expected.idle and mix is not choice.mix:
         why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {mix.replicas} replicas")
     return _arranged(
         case,
-        changed(draft, reasons=(why, *draft.reasons)),
+        changed(draft, reasons=(why, *([alone] if alone else ()), *draft.reasons)),
         changed(
             _planned(case, why, mix.hourly_micro),
             news=news if choice.news is None else (*news, choice.news),

@@ -21,7 +21,7 @@ class Option:
     """One (variant, pool) that would work.
 
     `per_s` requests a second and `hourly_micro` micro-dollars an hour, of one replica. `most` replicas if the
-    fleet moved everything it has on this pool here, `most_now` while its other variants stay.
+    fleet moved everything it has on this pool here, `most_now` while its other variants stay. `lasting`: not spot.
     """
 
     place: Place
@@ -32,6 +32,7 @@ class Option:
     most: int
     most_now: int
     start_s: float
+    lasting: bool = True
 
     def __hash__(self) -> int:  # the rest seldom differs, and sizes are looked up by options several times a turn
         return hash((self.place, self.per_s, self.most))
@@ -164,4 +165,5 @@ def _option(offer: _Offer, ground: _Ground) -> Option | Why:
         most=ground.most,
         most_now=ground.most_now,
         start_s=figures.provisioning_s + variant.load_s + COMPILE_S,
+        lasting=not figures.spot,
     )

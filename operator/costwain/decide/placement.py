@@ -1,8 +1,9 @@
 """Placement: the count of each Deployment this turn, and which pods must be drained before theirs goes down."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from costwain.decide.lasting import keep_one
 from costwain.decide.options import Option, Rung
 from costwain.decide.sizing import Mix
 from costwain.domain.plan import Place
@@ -22,7 +23,7 @@ class Arrangement:
     undrain: tuple[str, ...]
 
 
-def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Iterable[Rung], demand_per_s: float) -> dict[Place, int]:
+def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Sequence[Rung], demand_per_s: float) -> dict[Place, int]:
     """Replicas by place: the target's mix as far as accelerators are free now, and what the other rungs still serve.
 
     Another rung keeps what carries its share of the traffic, and its last replica until its queue is empty;
@@ -39,6 +40,7 @@ def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Iterable[Rung], demand_p
         queued = fleet.load.queued.get(rung.name, 0) if fleet.load else 0
         least = 1 if share or queued else 0
         counts.update(_still_serving(fleet, rung, demand_per_s * share / 100, least))
+    keep_one(fleet, rungs, mix.counts, counts)
     return _make_room(fleet, target, mix, counts)
 
 

@@ -18,12 +18,17 @@ class Figures:
     accelerator: Accelerator | None
     hourly_micro: int | None
     provisioning_s: int
+    spot: bool
 
 
 @lru_cache(maxsize=1 << 10)
-def figures_of(asked: str, accelerator: Accelerator | None, hourly_micro: int | None, provisioning_s: int) -> Figures:
+def figures_of(spec: "Asked", accelerator: Accelerator | None, hourly_micro: int | None) -> Figures:
     """The one object with these figures."""
-    return Figures(asked, accelerator, hourly_micro, provisioning_s)
+    return Figures(spec[0], accelerator, hourly_micro, spec[1], spec[2])
+
+
+Asked = tuple[str, int, bool]
+"""The accelerator that a pool names, seconds until a new node is there, and whether it is spot capacity."""
 
 
 def accelerator_of(spec: AcceleratorPoolSpec) -> Accelerator | None:

@@ -85,9 +85,8 @@ class Pool:
     @lazy
     def figures(self) -> Figures:
         """What of it is the same whoever uses it."""
-        return figures_of(
-            self.spec.accelerator, self.accelerator, self.hourly_micro, self.spec.provisioning_seconds or 0
-        )
+        asked = (self.spec.accelerator, self.spec.provisioning_seconds or 0, self.spec.capacity_type == "Spot")
+        return figures_of(asked, self.accelerator, self.hourly_micro)
 
 
 @dataclass(frozen=True)
