@@ -8,6 +8,7 @@ Pure: the same snapshot gives the same plan.
 from costwain.decide.budget import Purse, money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
+from costwain.decide.contest import contest
 from costwain.decide.guards import Draft, Facts, guarded, within_bounds, within_hard_budget
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
@@ -30,17 +31,25 @@ def decide(snapshot: Snapshot) -> Plan:
     ordered = sorted(snapshot.fleets, key=lambda f: (-f.spec.priority, f.key))
     members = asking(snapshot, ordered)
     pots = share(snapshot, [member.case for member in members.values()])
-    pools, plans = snapshot.pools, list[FleetPlan]()
+    pools, now_s, plans = snapshot.pools, snapshot.now_s, list[FleetPlan]()
+    alone = {f.key: placed_anew(members[f.key], pools, now_s) for f in ordered if f.key in members}
     for fleet in ordered:
-        if fleet.key in members:
-            this = placed_anew(members[fleet.key], pools, snapshot.now_s)
-        else:
-            this = understood(with_claim(fleet, None), pools, snapshot.now_s)
-        shared = tuple(pot.purses[fleet.key] for pot in pots if fleet.key in pot.purses)
-        plan = _decide_fleet(this, shared, snapshot.now_s)
+        if fleet.key not in alone:
+            alone[fleet.key] = understood(with_claim(fleet, None), pools, now_s)
+    shared = {key: tuple(pot.purses[key] for pot in pots if key in pot.purses) for key in alone} if pots else {}
+    settled = contest([alone[f.key].case for f in ordered], pools, shared)
+    spare = settled.spare
+    for fleet in ordered:
+        grant = settled.grants.get(fleet.key)
+        room = None if grant is None else grant.with_spare(spare)
+        this = placed_anew(alone[fleet.key], pools, now_s, room)
+        plan = _decide_fleet(this, shared.get(fleet.key, ()), now_s)
+        if grant is not None:
+            plan = changed(plan, reasons=(plan.reasons[0], grant.why(), *plan.reasons[1:]))
+            spare = grant.left_of(spare, fleet, plan.replicas)
         pools = less_claims(pools, fleet, plan.replicas)
         plans.append(plan)
-    return Plan(snapshot.now_s, tuple(plans), told(pots, plans))
+    return Plan(now_s, tuple(plans), told(pots, plans))
 
 
 def _decide_fleet(this: Understood, shared: tuple[Purse, ...], now_s: float) -> FleetPlan:

@@ -29,6 +29,15 @@ def choose(case: Case) -> Choice | None:
     return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, step), current, offers)
 
 
+def payable(case: Case) -> list[tuple[Rung, Mix]]:
+    """Offers that time and the purse allow, as they are now."""
+    if not case.eligible:
+        return []
+    current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
+    step = way_down(case, case.offers, current)
+    return [offer for offer in case.offers if _allowed(case, offer, current, step)]
+
+
 def _whole(
     case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step
 ) -> Iterator[tuple[Rung, Mix]]:
@@ -129,12 +138,14 @@ def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) 
     if purse is None:  # without a budget only a dwell time can bar every rung: stay
         return _most_of(case, offers)
     current = next((r for r, _ in offers if r.name == case.fleet.memory.target), None)
-    if current is not None and _too_late(case, current, step):
-        rung = current
-    else:
-        rung = min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
+    rung = current if current is not None and _too_late(case, current, step) else cheapest_a_request(case, offers)
     floor = case.fleet.spec.scaling.min_replicas if purse.terms.keeps_floor else 0
     return within_money(case, purse, rung, floor)
+
+
+def cheapest_a_request(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Rung:
+    """The rung of the fewest dollars a request that is asked."""
+    return min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
 
 
 def _micro_per_request(case: Case, mix: Mix) -> float:

@@ -47,12 +47,15 @@ class Known:
 
 
 class Ladder:
-    """All variants of a spec, best first, and by (variant, pool) the accelerators of a replica."""
+    """All variants of a spec, best first, their sites by (variant, pool), and by pool the most accelerators for one."""
 
     def __init__(self, spec: ModelDeploymentSpec) -> None:
         self.variants = tuple(Known(spec, variant) for variant in spec.variants)
         self.names = frozenset(v.name for v in spec.variants)
         self.sites = {site.place: (one, site) for one in self.variants for site in one.sites}
+        self.most = {site.pool: 0 for _, site in self.sites.values()}
+        for _, site in self.sites.values():
+            self.most[site.pool] = max(self.most[site.pool], site.ceiling * site.accelerators)
 
 
 @once(1 << 13)

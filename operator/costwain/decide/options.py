@@ -76,8 +76,17 @@ def round_slots(slots: int) -> int:
     return max(1, slots >> shift << shift)
 
 
-def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s: float) -> tuple[Rung, ...]:
-    """Every rung, best first, with what it could run on and what bars it."""
+Room = Mapping[str, int]
+"""Accelerators that a fleet may hold, by pool."""
+
+
+def ladder(
+    fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s: float, room: Room | None = None
+) -> tuple[Rung, ...]:
+    """Every rung, best first, with what it could run on and what bars it.
+
+    With `room` the fleet may hold so many accelerators of a pool, whoever holds them now; without, what is free.
+    """
     speeds = {(x.variant, x.pool): x.scalar for x in reversed(fleet.memory.learned)}
     refused = {refusal.pool for refusal in fleet.memory.refusals if refusal.until_s > now_s}
     held: dict[str, int] = {}
@@ -96,9 +105,13 @@ def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s
             if pool is None:
                 grounds.append(_Ground(None, speed, 0, 0))
                 continue
-            free = pool.free
-            most = min(site.ceiling, (free + held.get(site.pool, 0)) // site.accelerators)
+            free, here = pool.free, held.get(site.pool, 0)
+            most = min(site.ceiling, (free + here) // site.accelerators)
+            if room is not None and site.pool in room:
+                most = min(site.ceiling, room[site.pool] // site.accelerators)
+                free = min(free, max(0, room[site.pool] - here))
             now = min(site.ceiling, (free + fleet.accelerators.get(site.place, 0)) // site.accelerators)
+            now = now if room is None else min(now, most)
             if site.pool in refused:
                 most = now = min(now, _placed(fleet, site.place))
             grounds.append(_Ground(pool.figures, speed, most, now))

@@ -9,7 +9,7 @@ from costwain.decide.forecast import forecast, observe_demand, request_shape
 from costwain.decide.guards import refuse_slow_pools
 from costwain.decide.known import known
 from costwain.decide.learning import learn
-from costwain.decide.options import ladder
+from costwain.decide.options import Room, ladder
 from costwain.decide.promise import keep_promises
 from costwain.decide.shared import is_member, with_claim
 from costwain.decide.split import Key
@@ -42,13 +42,20 @@ def asking(snapshot: Snapshot, ordered: Sequence[Fleet]) -> dict[Key, Understood
     return found
 
 
-def placed_anew(this: Understood, pools: Mapping[str, Pool], now_s: float) -> Understood:
+def placed_anew(this: Understood, pools: Mapping[str, Pool], now_s: float, room: Room | None = None) -> Understood:
     """The same on pools as they are left by now: how far the accelerators go changes, and nothing else."""
     case = this.case
-    rungs = ladder(case.fleet, pools, request_shape(case.fleet.memory), now_s)
+    if room is None and _ample(case.fleet, pools):
+        return this
+    rungs = ladder(case.fleet, pools, request_shape(case.fleet.memory), now_s, room)
     if rungs == case.rungs:
         return this
     return this._replace(case=Case(case.fleet, rungs, case.expected, None, now_s))
+
+
+def _ample(fleet: Fleet, pools: Mapping[str, Pool]) -> bool:
+    """Whether all that the fleet may run has room in each of its pools, so that no room more or less matters."""
+    return all(pools[name].free >= most for name, most in known(fleet.spec).most.items() if name in pools)
 
 
 def understood(fleet: Fleet, pools: Mapping[str, Pool], now_s: float) -> Understood:
