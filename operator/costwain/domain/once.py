@@ -5,7 +5,7 @@ rests on what is remembered here: the functions are pure and the values never ch
 """
 
 from collections.abc import Callable, Hashable
-from functools import lru_cache, wraps
+from functools import wraps
 from typing import Any, Generic, TypeVar, overload
 
 Value = TypeVar("Value")
@@ -32,32 +32,25 @@ class lazy(Generic[Result]):  # noqa: N801 - it reads as the decorator that it i
         return found
 
 
-class _Same:
-    """A value that equals only itself: comparing a whole spec would cost more than what is remembered saves."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: object) -> None:
-        self.value = value  # held, so no other value can come to lie at its address
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-
 def once(most: int) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Remembers what a pure function gave for its first argument, a frozen value, and hashable others."""
+    """Remembers what a pure function gave for its first argument, a frozen value, and hashable others.
+
+    It goes by identity: comparing a whole spec would cost more than it saves. The value is kept with the result, so no
+    other one can come to lie at its address; when `most` are remembered, all are forgotten.
+    """
 
     def remembering(function: Callable[..., Result]) -> Callable[..., Result]:
-        @lru_cache(maxsize=most)
-        def known(same: _Same, *rest: Hashable) -> Result:
-            return function(same.value, *rest)
+        known: dict[tuple[Hashable, ...], tuple[object, Result]] = {}
 
         @wraps(function)
         def asked(value: object, *rest: Hashable) -> Result:
-            return known(_Same(value), *rest)
+            key = (id(value), *rest)
+            found = known.get(key)
+            if found is None:
+                if len(known) >= most:
+                    known.clear()
+                found = known[key] = (value, function(value, *rest))
+            return found[1]
 
         return asked
 
