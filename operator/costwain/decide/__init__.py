@@ -1,7 +1,8 @@
 """decide(snapshot) -> Plan: what every fleet is to become, and why. Newcomers start here.
 
 For each fleet, the most important first: what its rungs could run on, what is asked of it, what the budget can
-still pay, which rung serves and how large, how its traffic moves there, and what the guards make of it.
+still pay, which rung serves and how large, how its traffic moves there, and what the guards make of it. Where fleets
+compete for accelerators it is settled before how many each of them may hold.
 Pure: the same snapshot gives the same plan.
 """
 
@@ -32,10 +33,13 @@ def decide(snapshot: Snapshot) -> Plan:
     members = asking(snapshot, ordered)
     pots = share(snapshot, [member.case for member in members.values()])
     pools, now_s, plans = snapshot.pools, snapshot.now_s, list[FleetPlan]()
-    alone = {f.key: placed_anew(members[f.key], pools, now_s) for f in ordered if f.key in members}
-    for fleet in ordered:
-        if fleet.key not in alone:
-            alone[fleet.key] = understood(with_claim(fleet, None), pools, now_s)
+    # Each as if it were alone, then what those may hold who together want more than there is.
+    alone = {
+        f.key: placed_anew(members[f.key], pools, now_s)
+        if f.key in members
+        else understood(with_claim(f, None), pools, now_s)
+        for f in ordered
+    }
     shared = {key: tuple(pot.purses[key] for pot in pots if key in pot.purses) for key in alone} if pots else {}
     settled = contest([alone[f.key].case for f in ordered], pools, shared)
     spare = settled.spare
