@@ -89,7 +89,7 @@ crds: setup ## write crds/, the chart's CRDs and docs/fields.md again from the c
 .PHONY: lock
 lock: setup ## write requirements/*.txt again from pyproject.toml (needs uv)
 	@for target in "pyproject.toml -o requirements/runtime.txt" \
-	    "pyproject.toml -o requirements/dev.txt --extra local --extra gateway --extra sim --group dev" \
+	    "pyproject.toml -o requirements/dev.txt --extra local --extra gateway --group dev" \
 	    "-o requirements/bench.txt --group bench" \
 	    "-o requirements/guidellm.txt --group guidellm" \
 	    "-o requirements/inference-perf.txt --group inference-perf" \

@@ -1,7 +1,8 @@
 """`make bench-decide`: how long decide() takes for a whole cluster of fleets, turn after turn.
 
-The fleets are obeyed: between two turns their pods wait, load, serve and go, and their demand moves, so a turn sees
-what the operator would see. Loads, shapes and pools are drawn with a fixed seed.
+The fleets are obeyed: between two turns their pods wait, load, serve, are paid for and go, and their demand moves, so a
+turn sees what the operator would see. Loads, shapes and pools are drawn with a fixed seed. Beside that: nothing but
+time passes; a shared budget spans all; accelerators are short, for some fleets and for all.
 """
 
 import math
@@ -12,26 +13,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tests.bench.report import Figure, options, publish
-from tests.decide.builders import NOW_S, PRICES, fleet, load, pool, variant
+from tests.decide.builders import NOW_S, PRICES, fleet, ledger, load, pool, variant
+from tests.decide.shared_world import shared
 
 from costwain.decide import decide
 from costwain.domain.plan import FleetPlan
-from costwain.domain.snapshot import Fleet, Pool, Replica, Snapshot, State
+from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State
 
 TARGET_MS, FLEETS, TURNS, WARM_UP, TURN_S, SEED = 50.0, 1000, 100, 20, 5.0, 7
+RIVALS = 32  # in four priority classes
+FEW = 25  # turns of the cases that aren't judged
 MODELS = ("Qwen/Qwen3-32B", "Qwen/Qwen3-14B", "Qwen/Qwen3-8B", "Qwen/Qwen3-4B", "Qwen/Qwen3-30B-A3B")
 POOLS = ("h100", "mi300x", "l40s")
 
 
 @dataclass
 class Cluster:
-    """Many fleets on a few pools, as a cluster keeps them between two turns."""
+    """Many fleets on a few pools, as a cluster keeps them between two turns; `still`: no load changes any more."""
 
     fleets: list[Fleet]
     pools: dict[str, Pool]
     rates: list[float]
     draw: random.Random
     now_s: float = NOW_S
+    budgets: tuple[SharedBudget, ...] = ()
+    still: bool = False
 
     def snapshot(self) -> Snapshot:
         """What the operator would see now."""
@@ -40,7 +46,7 @@ class Cluster:
             for r in one.replicas:
                 used[r.pool] += r.accelerators
         standing = {name: replace(p, used=used[name]) for name, p in self.pools.items()}
-        return Snapshot(self.now_s, tuple(self.fleets), standing)
+        return Snapshot(self.now_s, tuple(self.fleets), standing, self.budgets)
 
     def obey(self, plans: Sequence[FleetPlan]) -> None:
         """A turn passes: counts are as asked, pods age, requests come."""
@@ -55,11 +61,16 @@ class Cluster:
             here = [self._lived(r) for r in one.replicas if r.place == place][:n]
             new = [self._started(one, place, i) for i in range(len(here), n)]
             pods += [*here, *new]
+        deployed = {place: n for place, n in plan.replicas.items() if n}
+        same = tuple(pods) == one.replicas
+        bill = one.ledger if same else ledger("0", pods)
+        one = replace(one, replicas=one.replicas if same else tuple(pods), ledger=bill, deployed=deployed)
+        if self.still and one.load is not None:
+            return replace(one, memory=plan.memory)
         seen = load(self.draw.gauss(rate, rate**0.5 / TURN_S**0.5), running=round(rate * 2),
                     input_tokens=self.draw.gauss(500, 60), output_tokens=self.draw.gauss(130, 20))  # fmt: skip
         seen = replace(seen, arrivals_per_s=max(0.0, seen.arrivals_per_s or 0.0))
-        deployed = {place: n for place, n in plan.replicas.items() if n}
-        return replace(one, load=seen, replicas=tuple(pods), deployed=deployed, memory=plan.memory)
+        return replace(one, load=seen, memory=plan.memory)
 
     def _started(self, one: Fleet, place: tuple[str, str], i: int) -> Replica:
         name = f"{one.name}-{'-'.join(place)}-{self.now_s:.0f}-{i}"
@@ -92,10 +103,19 @@ def cluster(fleets: int) -> Cluster:
     return Cluster(made, total, rates, draw)
 
 
-def measure(fleets: int) -> list[tuple[float, float]]:
+def scarce(fleets: int) -> Cluster:
+    """The same on a quarter of the accelerators that they would take."""
+    world = cluster(fleets)
+    world.pools = {name: replace(p, total=fleets // 4) for name, p in world.pools.items()}
+    return world
+
+
+def measure(world: Cluster, turns: int) -> list[tuple[float, float]]:
     """Milliseconds of each decide() after a warm-up, by the wall and of CPU: on a busy machine they differ."""
-    world, times = cluster(fleets), list[tuple[float, float]]()
-    for _ in range(WARM_UP + TURNS):
+    times, standing = list[tuple[float, float]](), world.still
+    world.still = False
+    for turn in range(WARM_UP + turns):
+        world.still = standing and turn >= WARM_UP // 2
         seen = world.snapshot()
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         plan = decide(seen)
@@ -104,22 +124,34 @@ def measure(fleets: int) -> list[tuple[float, float]]:
     return times[WARM_UP:]
 
 
+def figures(name: str, measured: Sequence[tuple[float, float]], target: float | None) -> list[Figure]:
+    """Median and tail of one case."""
+    wall, cpu = sorted(t for t, _ in measured), sorted(t for _, t in measured)
+    spread = f"{wall[0]:.0f} to {wall[-1]:.0f} ms over {len(wall)} turns"
+    return [
+        Figure(f"{name}: p50", statistics.median(wall), "ms", spread),
+        Figure(f"{name}: p99", _p99(wall), "ms", spread, target),
+        Figure(f"{name}: p50 of CPU", statistics.median(cpu), "ms", f"{cpu[0]:.0f} to {cpu[-1]:.0f} ms"),
+    ]
+
+
 def main() -> None:
     asked = options(__doc__ or "")
     asked.add_argument("--fleets", type=int, default=FLEETS)
     found = asked.parse_args()
-    measured = measure(found.fleets)
-    wall, cpu = sorted(t for t, _ in measured), sorted(t for _, t in measured)
-    spread = f"{wall[0]:.0f} to {wall[-1]:.0f} ms over {len(wall)} turns"
-    name = f"decide() for {found.fleets} fleets"
-    publish(
-        [
-            Figure(f"{name}, p50", statistics.median(wall), "ms", spread),
-            Figure(f"{name}, p99", _p99(wall), "ms", spread, TARGET_MS),
-            Figure(f"{name}, p50 of CPU", statistics.median(cpu), "ms", f"{cpu[0]:.0f} to {cpu[-1]:.0f} ms"),
-        ],
-        found.json,
-    )
+    n, team = found.fleets, (shared("team", amount=str(found.fleets), sharing="FairShare"),)
+    cases = {
+        f"{n} fleets, every load changes": (cluster(n), TARGET_MS),
+        f"{n} fleets, nothing but time passes": (replace(cluster(n), still=True), TARGET_MS),
+        f"{n} fleets under one shared budget": (replace(cluster(n), budgets=team), None),
+        f"{RIVALS} fleets that compete for accelerators": (scarce(RIVALS), None),
+        f"{n} fleets that compete for accelerators": (scarce(n), None),
+    }
+    told = [
+        figures(name, measure(world, FEW if target is None else TURNS), target)
+        for name, (world, target) in cases.items()
+    ]
+    publish([figure for each in told for figure in each], found.json)
 
 
 def _p99(ascending: Sequence[float]) -> float:

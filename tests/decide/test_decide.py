@@ -167,7 +167,7 @@ def test_who_comes_first_takes_the_accelerators() -> None:
     high = fleet(name="z-high", load=load(9.0), priority=1)
     first, second = decide(snapshot(low, high, where=where)).fleets
     assert (first.name, counts(first)) == ("z-high", {"full/mi300x": 2})
-    assert (second.name, counts(second), codes(second)) == ("a-low", {}, ["AcceleratorsShort"])
+    assert (second.name, counts(second), codes(second)) == ("a-low", {}, ["AcceleratorsShort", "AcceleratorsContested"])
 
 
 def swapping(shares: dict[str, int], *pods: Replica, per_s: float = 16.0, **change: Any) -> FleetPlan:

@@ -40,7 +40,7 @@ BOUNDS: dict[str, tuple[int, tuple[Replica, ...], dict[Place, int], dict[Place, 
 @pytest.mark.parametrize(("most", "pods", "want", "allowed"), BOUNDS.values(), ids=BOUNDS)
 def test_bounds(most: int, pods: tuple[Replica, ...], want: dict[Place, int], allowed: dict[Place, int]) -> None:
     this = fleet(*pods, scaling={"maxReplicas": most}, memory=serving("full"))
-    got = guarded(Draft(dict(want)), Facts(this, (), {}))
+    got = guarded(Draft(dict(want)), Facts(this, (), dict))
     assert got.counts == allowed
     assert got.reasons == (() if want == allowed else (Why("AtMaxReplicas", f"capped at maxReplicas {most}"),))
 
@@ -64,14 +64,14 @@ SPENT: dict[str, tuple[str, dict[Place, int], dict[Place, int], tuple[Why, ...]]
 @pytest.mark.parametrize(("left", "floor", "stays", "reasons"), SPENT.values(), ids=SPENT)
 def test_hard_budget(left: str, floor: dict[Place, int], stays: dict[Place, int], reasons: tuple[Why, ...]) -> None:
     money: Purse = purse(left)
-    got = guarded(Draft({FULL: 2}), Facts(fleet(*replicas("full/h100", 2)), (money,), floor))
+    got = guarded(Draft({FULL: 2}), Facts(fleet(*replicas("full/h100", 2)), (money,), lambda: floor))
     assert {place: n for place, n in got.counts.items() if n} == stays
     assert got.reasons == reasons
 
 
 def test_a_floor_that_is_yet_to_start_waits_for_the_ceiling() -> None:
     this = fleet(*replicas("full/h100", 1), scaling={"maxReplicas": 1})
-    got = guarded(Draft({FULL: 1}), Facts(this, (purse("0"),), {SMALL: 1}))
+    got = guarded(Draft({FULL: 1}), Facts(this, (purse("0"),), lambda: {SMALL: 1}))
     assert got.counts == {FULL: 0, SMALL: 0}
     assert [w.code for w in got.reasons] == ["BudgetFloor", "AtMaxReplicas"]
 

@@ -62,9 +62,7 @@ def simulate(fleet: Path, **options: Any) -> None:
     except InputError as error:
         raise click.UsageError(str(error)) from None
     except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"--oracle: the Python package {error.name!r} is wanted (found none); 'costwain[sim]' brings it"
-        ) from None
+        raise click.ClickException(f"--oracle: the Python package {error.name!r} is wanted (found none)") from None
     for line in table(report.cells(report.rows(found)), right=range(1, 20)):
         click.echo(line)
     for budget, bound in bounds:

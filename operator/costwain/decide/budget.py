@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from costwain.decide.window import Window, window
 from costwain.domain.money import cost_micro, dollars, micro_of
+from costwain.domain.once import lazy, once
 from costwain.domain.plan import Money
 from costwain.domain.snapshot import Fleet, State
-from costwain.domain.spec import Budget
+from costwain.domain.spec import Budget, ModelDeploymentSpec
 
 UP_MARGIN = 0.10  # a step up must fit with so much to spare, a stay need only fit
 SERVE_S = 600.0  # what a start is worth, where the money doesn't last to the period's end
@@ -47,7 +48,7 @@ class Purse:
     now_s: float
     terms: Terms = Terms()
 
-    @property
+    @lazy
     def left_micro(self) -> int:
         return max(0, self.limit_micro - self.spent_micro)
 
@@ -56,11 +57,11 @@ class Purse:
         """What the next period gives."""
         return self.limit_micro if self.terms.next_micro is None else self.terms.next_micro
 
-    @property
+    @lazy
     def left_s(self) -> float:
         return self.window.left_s(self.now_s)
 
-    @property
+    @lazy
     def even_micro_per_h(self) -> int:
         """The rate at which what is left lasts exactly until the period ends."""
         return round(self.left_micro * 3600 / max(self.left_s, 1.0))
@@ -184,7 +185,12 @@ def owed_micro(fleet: Fleet, now_s: float, left_s: float) -> int:
 
 def stopping_s(fleet: Fleet) -> float:
     """The longest time from the decision to stop a pod until it is off the bill."""
-    return STOP_S + max(v.engine.shutdown_timeout_seconds for v in fleet.spec.variants)
+    return STOP_S + _longest_shutdown_s(fleet.spec)
+
+
+@once(1 << 13)
+def _longest_shutdown_s(spec: ModelDeploymentSpec) -> int:
+    return max(v.engine.shutdown_timeout_seconds for v in spec.variants)
 
 
 def running_micro_per_h(fleet: Fleet) -> int:

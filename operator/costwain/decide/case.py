@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from costwain.decide.budget import Purse
 from costwain.decide.forecast import Forecast, usual_shape
 from costwain.decide.options import Rung, ladder
 from costwain.decide.sizing import Mix, Want, cheapest
+from costwain.domain.memory import Memory
+from costwain.domain.once import changed, lazy
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool
 
@@ -30,18 +31,27 @@ class Case:
     now_s: float
     purses: tuple[Purse, ...] = ()
     pools: Mapping[str, Pool] = field(default_factory=dict)
+    _mixes: dict[tuple[str, Want], Mix] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @cached_property
+    def remembering(self, memory: Memory) -> "Case":
+        """The same case with another memory of its fleet."""
+        return changed(self, fleet=self.fleet.remembering(memory))
+
+    def paid_from(self, purse: Purse | None, purses: tuple[Purse, ...]) -> "Case":
+        """The same case with this purse, of these."""
+        return changed(self, purse=purse, purses=purses)
+
+    @lazy
     def eligible(self) -> tuple[Rung, ...]:
         """Rungs that may serve and could run somewhere, best first."""
         return tuple(r for r in self.rungs if r.barred is None and r.options)
 
-    @cached_property
+    @lazy
     def usual(self) -> tuple[Rung, ...]:
         """The rungs as they carry the mean request of the last hours."""
         return ladder(self.fleet, self.pools, usual_shape(self.fleet.memory), self.now_s)
 
-    @cached_property
+    @lazy
     def want(self) -> Want:
         scaling = self.fleet.spec.scaling
         return Want(self.expected.stable_per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
@@ -49,10 +59,22 @@ class Case:
     @property
     def least_want(self) -> Want:
         """What must be carried for a rung to stay: what comes, without the room for bursts and a queue."""
-        return replace(self.want, per_s=min(self.expected.stable_per_s, self.expected.arriving_per_s))
+        want = self.want
+        return Want(min(self.expected.stable_per_s, self.expected.arriving_per_s), want.least, want.most)
+
+    @lazy
+    def offers(self) -> tuple[tuple[Rung, Mix], ...]:
+        """What each of them would take for all that is wanted."""
+        return tuple((rung, self.mix(rung, self.want)) for rung in self.eligible)
 
     def mix(self, rung: Rung, want: Want) -> Mix:
         """The cheapest mix; fewer replicas than run only where they carry the demand with a margin."""
+        found = self._mixes.get((rung.name, want))
+        if found is None:
+            found = self._mixes[rung.name, want] = self._mix(rung, want)
+        return found
+
+    def _mix(self, rung: Rung, want: Want) -> Mix:
         running = self.running(rung)
         mix = cheapest(rung.options, want, running)
         standing = sum(running.values())
@@ -61,9 +83,9 @@ class Case:
         wide = cheapest(rung.options, replace(want, per_s=want.per_s * (1 + DOWN_MARGIN)), running)
         return wide if wide.replicas <= standing and not wide.short else mix
 
-    def running(self, rung: Rung) -> dict[Place, int]:
+    def running(self, rung: Rung) -> Mapping[Place, int]:
         """Its living replicas by place."""
-        return {place: n for place, n in self.fleet.counts.items() if place[0] == rung.name}
+        return self.fleet.by_variant.get(rung.name, {})
 
     def count(self, rung: Rung) -> int:
         return sum(self.running(rung).values())

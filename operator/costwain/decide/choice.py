@@ -20,12 +20,21 @@ def choose(case: Case) -> Choice | None:
     if not case.eligible:
         return None
     current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
-    offers = [(rung, case.mix(rung, case.want)) for rung in case.eligible]
+    offers = case.offers
     step = way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
     for rung, mix in _whole(case, payable, current, step):
         return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
     return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, step), current, offers)
+
+
+def payable(case: Case) -> list[tuple[Rung, Mix]]:
+    """Offers that time and the purse allow, as they are now."""
+    if not case.eligible:
+        return []
+    current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
+    step = way_down(case, case.offers, current)
+    return [offer for offer in case.offers if _allowed(case, offer, current, step)]
 
 
 def _whole(
@@ -96,14 +105,14 @@ def _too_late(case: Case, current: Rung, step: Step) -> bool:
 
 def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None) -> Step:
     """The rung that costs least to the end of the period, how long a swap to it runs both, what serves until then."""
-    rates = [(mix.short, mean_micro_per_h(case, rung, mix)) for rung, mix in offers]
-    lowest = min(range(len(offers)), key=rates.__getitem__)
+    rates = mean_micro_per_h(case, offers)
+    lowest = min(range(len(offers)), key=lambda n: (offers[n][1].short, rates[n]))
     rung, swap = offers[lowest][0], case.fleet.spec.swap
     stepping_s = rung.start_s + swap.step_seconds * len(swap.step_percents)
-    floor = case.mix(rung, replace(case.want, per_s=0.0, least=case.fleet.spec.scaling.min_replicas))
+    floor = case.mix(rung, Want(0.0, case.fleet.spec.scaling.min_replicas, case.want.most))
     serving = next((m for r, m in offers if r is current and case.count(r)), None)
     return Step(
-        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else rates[lowest][1],
+        reserve_micro_per_h=floor.hourly_micro if case.expected.idle else rates[lowest],
         both_s=stepping_s + stopping_s(case.fleet),
         serving_micro_per_h=serving.hourly_micro if serving else 0,
     )
@@ -123,12 +132,14 @@ def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) 
     if purse is None:  # without a budget only a dwell time can bar every rung: stay
         return _most_of(case, offers)
     current = next((r for r, _ in offers if r.name == case.fleet.memory.target), None)
-    if current is not None and _too_late(case, current, step):
-        rung = current
-    else:
-        rung = min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
+    rung = current if current is not None and _too_late(case, current, step) else cheapest_a_request(case, offers)
     floor = case.fleet.spec.scaling.min_replicas if purse.terms.keeps_floor else 0
     return within_money(case, purse, rung, floor)
+
+
+def cheapest_a_request(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Rung:
+    """The rung of the fewest dollars a request that is asked."""
+    return min(offers, key=lambda offer: _micro_per_request(case, offer[1]))[0]
 
 
 def _micro_per_request(case: Case, mix: Mix) -> float:

@@ -36,7 +36,7 @@ class Commitment:
 
 def best_offer(case: Case) -> tuple[Rung, Mix] | None:
     """The best rung that carries the demand, whatever it costs; None where none could run."""
-    offers = _offers(case)
+    offers = case.offers
     return next((o for o in offers if not o[1].short), max(offers, key=lambda o: o[1].per_s)) if offers else None
 
 
@@ -61,7 +61,7 @@ def _asked(case: Case) -> tuple[int, int, float]:
     A rung that serves need only be paid; any other move must find what `may_start` and `may_rise` keep behind.
     """
     running = running_micro_per_h(case.fleet)
-    offers = _offers(case)
+    offers = case.offers
     best = best_offer(case)
     if best is None or case.fleet.load is None or stands_still(case):
         return running, 0, 0.0
@@ -132,10 +132,6 @@ def _soon_micro_per_h(case: Case) -> int:
         asked = max(case.fleet.deployed.get(place, 0), case.fleet.counts.get(place, 0))
         soon += price * max(0, asked - sum(r.place == place for r in standing))
     return soon
-
-
-def _offers(case: Case) -> list[tuple[Rung, Mix]]:
-    return [(rung, case.mix(rung, case.want)) for rung in case.eligible]
 
 
 def _with_margin(micro: float) -> int:

@@ -1,6 +1,6 @@
 """Guards: what stands above every choice, in order. The order is the policy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from costwain.decide.budget import Purse, must_stop_all
@@ -30,7 +30,7 @@ class Facts:
 
     fleet: Fleet
     purses: tuple[Purse, ...]
-    floor: dict[Place, int]
+    floor: Callable[[], dict[Place, int]]
 
 
 Guard = Callable[[Draft, Facts], Draft]
@@ -42,6 +42,8 @@ def within_bounds(draft: Draft, facts: Facts) -> Draft:
     A pod that is being drained still counts, so nothing starts in its place until it is gone.
     """
     most = facts.fleet.spec.scaling.max_replicas
+    if sum(draft.counts.values()) + len(facts.fleet.alive) <= most:
+        return draft  # nearly always
     counts = _least_useful_first(draft.counts, facts.fleet, sum(draft.counts.values()) - most)
     over = sum(arrange(facts.fleet, counts).replicas.values()) - most
     for place in sorted(counts):
@@ -77,7 +79,7 @@ def within_hard_budget(draft: Draft, facts: Facts) -> Draft:
     if not ended:
         return draft
     terms = min((purse.terms for purse in ended), key=lambda terms: terms.keeps_floor)
-    counts = {**dict.fromkeys(draft.counts, 0), **(facts.floor if terms.keeps_floor else {})}
+    counts = {**dict.fromkeys(draft.counts, 0), **(facts.floor() if terms.keeps_floor else {})}
     left = f"{dollars(min(purse.left_micro for purse in ended))} is left{terms.where}"
     if any(counts.values()):
         if terms.dry:
@@ -100,7 +102,9 @@ def guarded(draft: Draft, facts: Facts) -> Draft:
     return draft
 
 
-def refuse_slow_pools(fleet: Fleet, pools: dict[str, Pool], memory: Memory, now_s: float) -> tuple[Memory, list[Why]]:
+def refuse_slow_pools(
+    fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float
+) -> tuple[Memory, list[Why]]:
     """A pod that waited for a node longer than its pool allows frees its claim; another pool is tried."""
     kept = [refusal for refusal in memory.refusals if refusal.until_s > now_s]
     news: list[Why] = []

@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, tokens_per_s
 from costwain.decide.forecast import request_shape
-from costwain.decide.shapes import shape_for
+from costwain.decide.known import Known, Site, known
 from costwain.domain.memory import Learned, Memory
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Fleet, Pool, Replica, State, Work
-from costwain.domain.variant import PlacementSpec, Variant
 
 WARM_UP_S = 120.0  # graphs are captured, kernels tuned and caches filled by the first requests
 EVIDENCE_S = 30.0  # observations closer together than this tell the same thing once
@@ -35,50 +34,37 @@ def scalar_of(memory: Memory, place: Place) -> float:
 
 def learn(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float) -> Memory:
     """Memory with what the pods did since the last turn; without new figures it stays as it is."""
-    places = {(v.name, p.pool): (v, p) for v in fleet.spec.variants for p in v.placements}
-    learned = {(x.variant, x.pool): x for x in memory.learned if (x.variant, x.pool) in places}
-    for place, (variant, placement) in places.items():
-        known = learned.get(place)
-        told = _told(fleet, place, known, now_s)
-        pool = pools.get(placement.pool)
-        if not told or pool is None:
+    sites = known(fleet.spec).sites
+    learned = {(x.variant, x.pool): x for x in memory.learned if (x.variant, x.pool) in sites}
+    for place, works in _works(fleet, now_s).items():
+        before = learned.get(place)
+        told = [work for work in works if before is None or work.at_s > before.at_s]
+        pool = pools.get(place[1])
+        if not told or pool is None or place not in sites:
             continue
-        ratio = _ratio(told, variant, _Device(fleet, placement, pool), request_shape(memory))
+        ratio = _ratio(told, sites[place], pool, request_shape(memory))
         if ratio is not None:
-            learned[place] = updated(known or _nothing(place, told), ratio, told)
+            learned[place] = updated(before or _nothing(place, told), ratio, told)
     kept = [learned[place] for place in sorted(learned)]
     return memory if kept == memory.learned else memory.model_copy(update={"learned": kept})
 
 
-def updated(known: Learned, ratio: float, told: Iterable[Work]) -> Learned:
+def updated(before: Learned, ratio: float, told: Iterable[Work]) -> Learned:
     """What is known after one more observation of real speed over the prior's."""
     newest = max(told, key=lambda work: work.at_s)
     weight = min(newest.over_s, EVIDENCE_S) / EVIDENCE_S
-    surprise = math.log(ratio) - math.log(known.ratio)
-    moved = max(-SURPRISE, min(SURPRISE, surprise)) * weight / (PRIOR_EVIDENCE + known.evidence + weight)
-    found = max(BOUNDS[0], min(BOUNDS[1], known.ratio * math.exp(moved)))
-    stays = known.scalar / STEP <= found <= known.scalar * STEP
-    return known.model_copy(
+    surprise = math.log(ratio) - math.log(before.ratio)
+    moved = max(-SURPRISE, min(SURPRISE, surprise)) * weight / (PRIOR_EVIDENCE + before.evidence + weight)
+    found = max(BOUNDS[0], min(BOUNDS[1], before.ratio * math.exp(moved)))
+    stays = before.scalar / STEP <= found <= before.scalar * STEP
+    return before.model_copy(
         update={
             "at_s": newest.at_s,
             "ratio": found,
-            "evidence": min(MOST_EVIDENCE, known.evidence + weight),
-            "scalar": known.scalar if stays else found,
+            "evidence": min(MOST_EVIDENCE, before.evidence + weight),
+            "scalar": before.scalar if stays else found,
         }
     )
-
-
-class _Device:
-    """Where a placement runs, and what its SLO allows there by the prior."""
-
-    def __init__(self, fleet: Fleet, placement: PlacementSpec, pool: Pool) -> None:
-        self.count, self.accelerator = placement.accelerators, pool.accelerator
-        targets = fleet.spec.slo
-        self.slo = Slo(
-            targets.time_to_first_token_milliseconds / 1000,
-            targets.time_per_output_token_milliseconds / 1000,
-            targets.percentile / 100,
-        )
 
 
 def _nothing(place: Place, told: Iterable[Work]) -> Learned:
@@ -86,11 +72,13 @@ def _nothing(place: Place, told: Iterable[Work]) -> Learned:
     return Learned(variant=place[0], pool=place[1], at_s=min(w.at_s - w.over_s for w in told))
 
 
-def _told(fleet: Fleet, place: Place, known: Learned | None, now_s: float) -> list[Work]:
-    """What warm pods of a place did since the last observation."""
-    since_s = -math.inf if known is None else known.at_s
-    warm = [r for r in fleet.replicas if r.place == place and _warm(r, now_s)]
-    return [r.work for r in warm if r.work is not None and r.work.at_s > since_s and _steady(r.work)]
+def _works(fleet: Fleet, now_s: float) -> dict[Place, list[Work]]:
+    """What warm pods did between their last two readings, by place."""
+    found: dict[Place, list[Work]] = {}
+    for r in fleet.replicas:
+        if r.work is not None and _warm(r, now_s) and _steady(r.work):
+            found.setdefault(r.place, []).append(r.work)
+    return found
 
 
 def _warm(replica: Replica, now_s: float) -> bool:
@@ -103,17 +91,14 @@ def _steady(work: Work) -> bool:
     return least >= LEAST_RUNNING and most <= STEADY * least and work.tokens_per_s > 0 and work.over_s > 0
 
 
-def _ratio(told: list[Work], variant: Variant, device: _Device, request: RequestShape) -> float | None:
+def _ratio(told: list[Work], where: tuple[Known, Site], pool: Pool, request: RequestShape) -> float | None:
     """Tokens that were given over tokens that the prior says; None where the pods were too idle to tell."""
-    try:
-        shape = shape_for(variant)
-    except ValueError:  # the ladder says so
+    one, site = where
+    if one.shape is None or pool.accelerator is None:
         return None
-    if shape is None or device.accelerator is None:
-        return None
-    full = capacity(shape, device.accelerator, device.count, request, device.slo)
+    full = capacity(one.shape, pool.accelerator, site.accelerators, request, Slo(one.ttft_s, one.tpot_s, one.share))
     if isinstance(full, DoesNotFit):
         return None
     busy = [w for w in told if w.batch >= LEAST_SHARE * full.concurrency]
-    expected = sum(tokens_per_s(shape, device.accelerator, device.count, request, w.batch) for w in busy)
+    expected = sum(tokens_per_s(one.shape, pool.accelerator, site.accelerators, request, w.batch) for w in busy)
     return sum(w.tokens_per_s for w in busy) / expected if busy else None

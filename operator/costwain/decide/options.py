@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity
-from costwain.decide.learning import scalar_of
+from costwain.decide.known import COMPILE_S, Known, Site, known
 from costwain.decide.promise import load_of
-from costwain.decide.roofline import resident_bytes
-from costwain.decide.shapes import shape_for
+from costwain.domain.figures import Figures
 from costwain.domain.models import ModelShape
+from costwain.domain.once import lazy
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool, State
-from costwain.domain.spec import Gate, Swap
-from costwain.domain.variant import PlacementSpec, Variant
-
-LOAD_BYTES_PER_S = 1.5e9  # weights from a node's disk or a near store
-ENGINE_SLOTS = 256  # max-num-seqs of vLLM where the user names none
-COMPILE_S = 60.0  # imports, graph capture and warm-up of vLLM
+from costwain.domain.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -25,7 +21,7 @@ class Option:
     """One (variant, pool) that would work.
 
     `per_s` requests a second and `hourly_micro` micro-dollars an hour, of one replica. `most` replicas if the
-    fleet moved everything it has on this pool here, `most_now` while its other variants stay.
+    fleet moved everything it has on this pool here, `most_now` while its other variants stay. `lasting`: not spot.
     """
 
     place: Place
@@ -36,6 +32,10 @@ class Option:
     most: int
     most_now: int
     start_s: float
+    lasting: bool = True
+
+    def __hash__(self) -> int:  # the rest seldom differs, and sizes are looked up by options several times a turn
+        return hash((self.place, self.per_s, self.most))
 
 
 @dataclass(frozen=True)
@@ -47,118 +47,136 @@ class Rung:
     barred: Why | None
     problems: tuple[Why, ...]
 
-    @property
+    @lazy
     def name(self) -> str:
         return self.variant.name
 
-    @property
+    @lazy
+    def by_place(self) -> Mapping[Place, Option]:
+        return {option.place: option for option in self.options}
+
+    @lazy
+    def slots(self) -> Mapping[Place, int]:
+        """Requests at a time that the gateway is to give a pod, by place."""
+        return {option.place: round_slots(option.slots) for option in self.options}
+
+    @lazy
     def start_s(self) -> float:
         """Seconds that its slowest option takes to start."""
         return max((option.start_s for option in self.options), default=COMPILE_S)
 
 
-def ladder(fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s: float) -> tuple[Rung, ...]:
-    """Every rung, best first, with what it could run on and what bars it."""
-    return tuple(_rung(fleet, variant, pools, (request, now_s)) for variant in fleet.spec.variants)
+def round_slots(slots: int) -> int:
+    """Three significant bits: small changes of the mean request don't reprogram the gateway.
+
+    >>> [round_slots(n) for n in (1, 7, 37, 1000)]
+    [1, 7, 32, 896]
+    """
+    shift = max(0, slots.bit_length() - 3)
+    return max(1, slots >> shift << shift)
 
 
-def _rung(fleet: Fleet, variant: Variant, pools: Mapping[str, Pool], at: tuple[RequestShape, float]) -> Rung:
-    barred = _barred(fleet.spec.swap, variant, fleet.spec.variants[0])
-    broken = fleet.broken.get(variant.name)
-    if broken is not None:
-        return Rung(variant, (), barred, (Why("InvalidEngine", f"{variant.name}: {broken}"),))
-    try:
-        shape = shape_for(variant)
-    except ValueError as error:
-        return Rung(variant, (), barred, (Why("InvalidShape", f"{variant.name}: {error}"),))
-    if shape is None:
-        sentence = f"{variant.name}: {variant.model.uri} isn't in the table of known models, give its shape"
-        return Rung(variant, (), barred, (Why("UnknownModel", sentence),))
-    found = [_option(fleet, variant, shape, _Offer(p, pools.get(p.pool), *at)) for p in variant.placements]
+Room = Mapping[str, int]
+"""Accelerators that a fleet may hold, by pool."""
+
+
+def ladder(
+    fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s: float, room: Room | None = None
+) -> tuple[Rung, ...]:
+    """Every rung, best first, with what it could run on and what bars it.
+
+    With `room` the fleet may hold so many accelerators of a pool, whoever holds them now; without, what is free.
+    """
+    speeds = {(x.variant, x.pool): x.scalar for x in reversed(fleet.memory.learned)}
+    refused = {refusal.pool for refusal in fleet.memory.refusals if refusal.until_s > now_s}
+    held: dict[str, int] = {}
+    for (_, name), n in fleet.accelerators.items():
+        held[name] = held.get(name, 0) + n
+    rungs = []
+    for one in known(fleet.spec).variants:
+        if one.name in fleet.broken:
+            why = Why("InvalidEngine", f"{one.name}: {fleet.broken[one.name]}")
+            rungs.append(Rung(one.variant, (), one.barred, (why,)))
+            continue
+        grounds = []
+        for site in one.sites:
+            pool = pools.get(site.pool)
+            speed = speeds.get(site.place, 1.0) if speeds else 1.0
+            if pool is None:
+                grounds.append(_Ground(None, speed, 0, 0))
+                continue
+            free, here = pool.free, held.get(site.pool, 0)
+            most = min(site.ceiling, (free + here) // site.accelerators)
+            if room is not None and site.pool in room:
+                most = min(site.ceiling, room[site.pool] // site.accelerators)
+                free = min(free, max(0, room[site.pool] - here))
+            now = min(site.ceiling, (free + fleet.accelerators.get(site.place, 0)) // site.accelerators)
+            now = now if room is None else min(now, most)
+            if site.pool in refused:
+                most = now = min(now, _placed(fleet, site.place))
+            grounds.append(_Ground(pool.figures, speed, most, now))
+        rungs.append(_rung(one, request, load_of(fleet.memory, one.name), tuple(grounds)))
+    return tuple(rungs)
+
+
+def _placed(fleet: Fleet, place: Place) -> int:
+    """Living replicas there that have a node."""
+    return sum(r.place == place and r.state is not State.PENDING for r in fleet.alive)
+
+
+class _Ground(NamedTuple):
+    """What a placement finds on its pool: its figures, the speed measured there, and room in replicas."""
+
+    figures: Figures | None
+    speed: float
+    most: int
+    most_now: int
+
+
+@lru_cache(maxsize=1 << 14)  # a steady fleet's rung is that of the turn before
+def _rung(one: Known, request: RequestShape, load: float, grounds: tuple[_Ground, ...]) -> Rung:
+    """A rung; `load` is the share of the modelled rate that its replicas are given."""
+    if one.shape is None:
+        return Rung(one.variant, (), one.barred, () if one.unshaped is None else (one.unshaped,))
+    found = [
+        _option(_Offer(one, one.shape, site, request, load), ground)
+        for site, ground in zip(one.sites, grounds, strict=True)
+    ]
     options = tuple(x for x in found if isinstance(x, Option))
-    return Rung(variant, options, barred, tuple(x for x in found if isinstance(x, Why)))
+    return Rung(one.variant, options, one.barred, tuple(x for x in found if isinstance(x, Why)))
 
 
-@dataclass(frozen=True)
-class _Offer:
-    placement: PlacementSpec
-    pool: Pool | None
+class _Offer(NamedTuple):
+    variant: Known
+    shape: ModelShape
+    site: Site
     request: RequestShape
-    now_s: float
+    load: float
 
 
-def _option(fleet: Fleet, variant: Variant, shape: ModelShape, offer: _Offer) -> Option | Why:
+def _option(offer: _Offer, ground: _Ground) -> Option | Why:
     """The option, or the problem that only a person can mend."""
-    placement, pool = offer.placement, offer.pool
-    if pool is None:
-        return Why("UnknownPool", f"{variant.name}: there is no AcceleratorPool {placement.pool!r}")
-    if pool.accelerator is None:
-        sentence = (
-            f"pool {pool.name}: accelerator {pool.spec.accelerator!r} isn't in the hardware table, give its figures"
-        )
+    variant, site, figures, speed = offer.variant, offer.site, ground.figures, ground.speed
+    if figures is None:
+        return Why("UnknownPool", f"{variant.name}: there is no AcceleratorPool {site.pool!r}")
+    if figures.accelerator is None:
+        sentence = f"pool {site.pool}: accelerator {figures.asked!r} isn't in the hardware table, give its figures"
         return Why("UnknownAccelerator", sentence)
-    if pool.hourly_micro is None:
-        return Why("PriceUnknown", f"pool {pool.name}: no price, so {variant.name} is not placed there")
-    place = (variant.name, pool.name)
-    speed = scalar_of(fleet.memory, place)
-    slo = Slo(  # what takes 1/speed of the prior's time must be done in speed of the time by the prior
-        fleet.spec.slo.time_to_first_token_milliseconds / 1000 * speed,
-        fleet.spec.slo.time_per_output_token_milliseconds / 1000 * speed,
-        fleet.spec.slo.percentile / 100,
-    )
-    carries = capacity(shape, pool.accelerator, placement.accelerators, offer.request, slo)
+    if figures.hourly_micro is None:
+        return Why("PriceUnknown", f"pool {site.pool}: no price, so {variant.name} is not placed there")
+    # What takes 1/speed of the prior's time must be done in speed of the time by the prior.
+    slo = Slo(variant.ttft_s * speed, variant.tpot_s * speed, variant.share)
+    carries = capacity(offer.shape, figures.accelerator, site.accelerators, offer.request, slo)
     if isinstance(carries, DoesNotFit):
-        return Why("DoesNotFit", f"{variant.name} on {pool.name}: {carries.sentence}")
-    ceiling = placement.max_replicas if placement.max_replicas is not None else fleet.spec.scaling.max_replicas
-    here = fleet.accelerators.get(place, 0)
-    most = min(ceiling, (pool.free + fleet.held(pool.name)) // placement.accelerators)
-    most_now = min(ceiling, (pool.free + here) // placement.accelerators)
-    if _refused(fleet, pool.name, offer.now_s):
-        most = most_now = min(most_now, sum(r.place == place and r.state is not State.PENDING for r in fleet.alive))
+        return Why("DoesNotFit", f"{variant.name} on {site.pool}: {carries.sentence}")
     return Option(
-        place=place,
-        per_s=carries.requests_per_s * speed * load_of(fleet.memory, variant.name),
-        slots=min(carries.concurrency, _engine_slots(variant)),
-        hourly_micro=pool.hourly_micro * placement.accelerators,
-        accelerators=placement.accelerators,
-        most=most,
-        most_now=most_now,
-        start_s=(pool.spec.provisioning_seconds or 0) + resident_bytes(shape) / LOAD_BYTES_PER_S + COMPILE_S,
+        place=site.place,
+        per_s=carries.requests_per_s * speed * offer.load,
+        slots=min(carries.concurrency, variant.engine_slots),
+        hourly_micro=figures.hourly_micro * site.accelerators,
+        accelerators=site.accelerators,
+        most=ground.most,
+        most_now=ground.most_now,
+        start_s=figures.provisioning_s + variant.load_s + COMPILE_S,
+        lasting=not figures.spot,
     )
-
-
-def _engine_slots(variant: Variant) -> int:
-    """Requests that the engine takes at once; an argument that is no number is reported elsewhere."""
-    text = variant.engine.args.get("max-num-seqs", "")
-    return max(1, int(text)) if text.isdecimal() else ENGINE_SLOTS
-
-
-def _refused(fleet: Fleet, pool: str, now_s: float) -> bool:
-    return any(refusal.pool == pool and refusal.until_s > now_s for refusal in fleet.memory.refusals)
-
-
-def _barred(swap: Swap, variant: Variant, best: Variant) -> Why | None:
-    """Why the swap's rules keep a variant from serving, or None."""
-    if swap.mode == "Manual":
-        return None if variant.name == swap.variant else Why("NotChosen", f"swap.variant is {swap.variant}")
-    if swap.mode == "Off":
-        return None if variant.name == best.name else Why("SwapOff", "swap.mode is Off: the best variant serves")
-    if swap.min_quality is not None and Decimal(variant.quality) < Decimal(swap.min_quality):
-        return Why("BelowMinQuality", f"quality {variant.quality} is below minQuality {swap.min_quality}")
-    if swap.allowed_licenses and variant.license not in swap.allowed_licenses:
-        return Why("LicenseNotAllowed", f"licence {variant.license or 'unknown'} is not in allowedLicenses")
-    return next((why for gate in swap.gates if (why := _gate(gate, variant, best))), None)
-
-
-def _gate(gate: Gate, variant: Variant, best: Variant) -> Why | None:
-    score = variant.evaluations.get(gate.evaluation)
-    if score is None:
-        return Why("GateFailed", f"no score for {gate.evaluation}, and the gate needs one")
-    if gate.min is not None and Decimal(score) < Decimal(gate.min):
-        return Why("GateFailed", f"{gate.evaluation} {score} is below {gate.min}")
-    top = best.evaluations.get(gate.evaluation)
-    if gate.max_drop is not None and top is None:
-        return Why("GateFailed", f"no score of {best.name} for {gate.evaluation}, and the gate compares with it")
-    if gate.max_drop is not None and top is not None and Decimal(top) - Decimal(score) > Decimal(gate.max_drop):
-        return Why("GateFailed", f"{gate.evaluation} {score} is more than {gate.max_drop} below {best.name}'s {top}")
-    return None

@@ -1,8 +1,9 @@
 """Placement: the count of each Deployment this turn, and which pods must be drained before theirs goes down."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from costwain.decide.lasting import keep_one
 from costwain.decide.options import Option, Rung
 from costwain.decide.sizing import Mix
 from costwain.domain.plan import Place
@@ -22,15 +23,15 @@ class Arrangement:
     undrain: tuple[str, ...]
 
 
-def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Iterable[Rung], demand_per_s: float) -> dict[Place, int]:
+def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Sequence[Rung], demand_per_s: float) -> dict[Place, int]:
     """Replicas by place: the target's mix as far as accelerators are free now, and what the other rungs still serve.
 
     Another rung keeps what carries its share of the traffic, and its last replica until its queue is empty;
     where nothing is to run, it goes too.
     Running replicas of the target beyond its mix stay until the mix carries without them what it is to carry.
     """
-    now = {o.place: o.most_now for o in target.options}
-    counts = {place: min(n, now[place]) for place, n in mix.counts.items()}
+    now = target.by_place
+    counts = {place: min(n, now[place].most_now) for place, n in mix.counts.items()}
     _keep_while_needed(fleet, target, counts, min(demand_per_s, mix.per_s))
     for rung in rungs if mix.counts else ():
         if rung.name == target.name:
@@ -39,6 +40,7 @@ def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Iterable[Rung], demand_p
         queued = fleet.load.queued.get(rung.name, 0) if fleet.load else 0
         least = 1 if share or queued else 0
         counts.update(_still_serving(fleet, rung, demand_per_s * share / 100, least))
+    keep_one(fleet, rungs, mix.counts, counts)
     return _make_room(fleet, target, mix, counts)
 
 
@@ -70,7 +72,7 @@ def _order(replica: Replica) -> tuple[int, float, str]:
 
 def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], demand_per_s: float) -> None:
     """Raises counts to keep ready replicas beyond the mix while the others that are ready don't carry the demand."""
-    rates = {o.place: o.per_s for o in target.options}
+    options = target.by_place
     standing = [r for r in fleet.ready if r.variant == target.name]
     carried = 0.0
     extra: list[Replica] = []
@@ -78,19 +80,19 @@ def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], dem
     for replica in sorted(standing, key=lambda r: (r.since_s, r.pod)):
         if used.get(replica.place, 0) < counts.get(replica.place, 0):
             used[replica.place] = used.get(replica.place, 0) + 1
-            carried += rates.get(replica.place, 0.0)
+            carried += options[replica.place].per_s if replica.place in options else 0.0
         else:
             extra.append(replica)
     for replica in extra:
         if carried >= demand_per_s - 1e-9:
             return
         counts[replica.place] = counts.get(replica.place, 0) + 1
-        carried += rates.get(replica.place, 0.0)
+        carried += options[replica.place].per_s if replica.place in options else 0.0
 
 
 def _still_serving(fleet: Fleet, rung: Rung, demand_per_s: float, least: int) -> dict[Place, int]:
     """Ready replicas of another rung that its share still needs, the cheapest first."""
-    option = {o.place: o for o in rung.options}
+    option = rung.by_place
     standing = [r for r in fleet.ready if r.variant == rung.name]
     standing.sort(key=lambda r: (_rate(option, r.place), r.since_s, r.pod))
     kept: dict[Place, int] = {}

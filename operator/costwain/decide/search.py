@@ -9,6 +9,7 @@ request: there it stops after STEPS, and the best mix until then is within a rep
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 STEPS = 1000  # about 2 ms
 _EPSILON = 1e-9  # 0.1 * 3 / 0.1 is 3, not 4
@@ -47,17 +48,31 @@ def pack(kinds: Sequence[Kind], bounds: Bounds) -> tuple[int, ...]:
     return search.answer() or (0,) * len(kinds)
 
 
+class _Ahead:
+    """Of kinds in the order of a search, what those from each one on can do."""
+
+    def __init__(self, kinds: tuple[Kind, ...]) -> None:
+        rest = [kinds[k:] for k in range(len(kinds) + 1)]
+        self.per_s = [sum(x.per_s * x.most for x in r) for r in rest]
+        self.fastest = [max((x.per_s for x in r), default=0.0) for r in rest]
+        self.micro_per_request = [min((_micro_per_request(x) for x in r), default=math.inf) for r in rest]
+        self.cheapest = [min((x.hourly_micro for x in r), default=0) for r in rest]
+        self.grain = math.gcd(*(x.hourly_micro for x in kinds)) or 1  # every mix costs a multiple of it
+
+
+_ahead = lru_cache(maxsize=1 << 13)(_Ahead)  # many demands are tried on the same kinds
+
+
 class _Search:
     """Kinds in the order of the search, figures of those that are still to come, and the best counts so far."""
 
     def __init__(self, kinds: Sequence[Kind], order: Sequence[int]) -> None:
         self.order = list(order)
-        self.kinds = [kinds[i] for i in order]
-        rest = [self.kinds[k:] for k in range(len(kinds) + 1)]
-        self.rest_per_s = [sum(x.per_s * x.most for x in r) for r in rest]
-        self.rest_fastest = [max((x.per_s for x in r), default=0.0) for r in rest]
-        self.rest_micro_per_request = [min((_micro_per_request(x) for x in r), default=math.inf) for r in rest]
-        self.rest_cheapest = [min((x.hourly_micro for x in r), default=0) for r in rest]
+        self.kinds = tuple(kinds[i] for i in order)
+        ahead = _ahead(self.kinds)
+        self.rest_per_s, self.rest_fastest = ahead.per_s, ahead.fastest
+        self.rest_micro_per_request, self.rest_cheapest = ahead.micro_per_request, ahead.cheapest
+        self.grain = ahead.grain
         self.chosen = [0] * len(kinds)
         self.best: list[int] | None = None
         self.steps = 0
@@ -79,7 +94,6 @@ class _Cover(_Search):
 
     def __init__(self, kinds: Sequence[Kind], bounds: Bounds) -> None:
         super().__init__(kinds, sorted(range(len(kinds)), key=lambda i: (_micro_per_request(kinds[i]), i)))
-        self.grain = math.gcd(*(x.hourly_micro for x in kinds)) or 1  # every mix costs a multiple of it
         self.limit = bounds.hourly_micro + 1  # costs below it are wanted
 
     def descend(self, k: int, need: float, least: int, room: int, cost: int) -> None:

@@ -76,7 +76,7 @@ def with_claim(fleet: Fleet, claim: Claim | None) -> Fleet:
     """The fleet with its claim in its memory; one that is paused is left as it is."""
     if fleet.spec.scaling.mode == "Paused" or fleet.memory.claim == claim:
         return fleet
-    return replace(fleet, memory=fleet.memory.model_copy(update={"claim": claim}))
+    return fleet.remembering(fleet.memory.model_copy(update={"claim": claim}))
 
 
 def share(snapshot: Snapshot, cases: Sequence[Case]) -> tuple[Pot, ...]:

@@ -1,13 +1,14 @@
 """Shortage: what runs of a rung that the rest of the period can't pay in full."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from costwain.decide.budget import Purse, must_stop, worth_a_start
 from costwain.decide.case import Case, Choice
-from costwain.decide.options import Rung
+from costwain.decide.options import Option, Rung
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
-from costwain.domain.plan import Why
+from costwain.domain.plan import Place, Why
 
 
 def within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
@@ -35,9 +36,11 @@ def _staying(case: Case, purse: Purse, rung: Rung) -> Mix:
     running = case.running(rung)
     options = [replace(o, most=min(o.most, running.get(o.place, 0))) for o in rung.options]
     mix = cheapest(options, replace(case.want, hourly_micro=purse.even_micro_per_h), running)
-    one = cheapest(options, replace(case.want, per_s=0.0, least=1, most=1), running)
-    serve_on = not mix.counts and not must_stop(case.fleet, purse, one.hourly_micro)
-    return one if serve_on else mix  # serve while there is money rather than save it for an idle end
+    if mix.counts:
+        return mix
+    # Serve while there is money rather than save it for an idle end.
+    lone = _lone(options, running, lambda hourly_micro: not must_stop(case.fleet, purse, hourly_micro))
+    return mix if lone is None else lone
 
 
 def _growing(case: Case, purse: Purse, rung: Rung, staying: Mix) -> Mix:
@@ -50,7 +53,16 @@ def _growing(case: Case, purse: Purse, rung: Rung, staying: Mix) -> Mix:
     options = [replace(o, most=max(0, o.most - staying.counts.get(o.place, 0))) for o in rung.options]
     missing = Want(case.want.per_s - staying.per_s, 0, case.want.most - staying.replicas, rest_micro)
     if staying.counts:
-        return staying.plus(cheapest(options, missing, {}))
+        lasts = any(o.lasting and staying.counts.get(o.place) for o in rung.options)
+        return staying.plus(cheapest(options, replace(missing, lasting=not lasts), {}))
     mix = cheapest(options, replace(missing, least=case.want.least), {})
-    one = cheapest(options, Want(0.0, 1, 1), {})
-    return mix if mix.counts or not worth_a_start(case.fleet, purse, one.hourly_micro, rung.start_s) else one
+    if mix.counts:
+        return mix
+    lone = _lone(options, {}, lambda hourly_micro: worth_a_start(case.fleet, purse, hourly_micro, rung.start_s))
+    return mix if lone is None else lone
+
+
+def _lone(options: Sequence[Option], running: Mapping[Place, int], paid: Callable[[int], bool]) -> Mix | None:
+    """One replica that can be paid: the cheapest that lasts, else one on spot capacity."""
+    ones = [cheapest(options, Want(0.0, 1, 1, lasting=lasting), running) for lasting in (True, False)]
+    return next((one for one in ones if paid(one.hourly_micro)), None)

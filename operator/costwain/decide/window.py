@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _NONE = timedelta(0)
@@ -20,6 +21,7 @@ class Window:
         return max(0.0, self.end_s - now_s)
 
 
+@lru_cache(maxsize=1 << 8)  # a turn asks for the same instant again and again
 def window(period: str, time_zone: str, now_s: float) -> Window:
     """The period that holds an instant (unix seconds); a day may have 23 or 25 hours.
 

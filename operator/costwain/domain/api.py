@@ -1,7 +1,7 @@
 """What every custom resource type shares: strict values, and rules said once for CEL and for Python."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
@@ -44,6 +44,18 @@ class Api(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
     rules: ClassVar[tuple[Rule, ...]] = ()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """pydantic's own without what these types don't have (extra and private fields); it is a third of the time."""
+        if deep:
+            return super().model_copy(update=update, deep=deep)
+        fields = update or {}
+        twin = type(self).__new__(type(self))
+        object.__setattr__(twin, "__dict__", {**self.__dict__, **fields})
+        object.__setattr__(twin, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *fields})
+        object.__setattr__(twin, "__pydantic_extra__", None)
+        object.__setattr__(twin, "__pydantic_private__", None)
+        return twin
 
     @model_validator(mode="after")
     def _rules_hold(self) -> Self:

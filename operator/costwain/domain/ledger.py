@@ -12,6 +12,7 @@ from pydantic import Field
 
 from costwain.domain.api import Api, Labels, Name, Rule, ShortText
 from costwain.domain.money import cost_micro
+from costwain.domain.once import once
 
 RECENT_S = 2 * 86400.0  # lines stay exact for the longest budget period that is metered by the second, and a day more
 RETENTION_DAYS = 35
@@ -93,8 +94,26 @@ class SpendLedgerSpec(Api):
 
     def spent_micro(self, start_s: float, end_s: float) -> int:
         """Micro-dollars spent between two instants (unix seconds) not further back than two days."""
-        return sum(line.cost_micro(start_s, end_s) for line in (*self.closed, *self.open))
+        until_s = math.inf if end_s >= _last_closed_s(self) else end_s  # then it is the same whenever it is asked
+        return _closed_micro(self, start_s, until_s) + sum(line.cost_micro(start_s, end_s) for line in self.open)
 
     def uncertain_micro(self, start_s: float) -> int:
         """The part of what was spent since an instant (unix seconds) in which nobody was watching."""
-        return sum(x.uncertain_micro for x in self.closed if (x.until_milliseconds or 0) / 1000 > start_s)
+        return _uncertain_micro(self, start_s)
+
+
+@once(1 << 11)
+def _last_closed_s(ledger: SpendLedgerSpec) -> float:
+    """When the last of its closed lines ended; never, while one has no end."""
+    ends = [math.inf if x.until_milliseconds is None else x.until_milliseconds / 1000 for x in ledger.closed]
+    return max(ends, default=0.0)
+
+
+@once(1 << 11)
+def _closed_micro(ledger: SpendLedgerSpec, start_s: float, end_s: float) -> int:
+    return sum(line.cost_micro(start_s, end_s) for line in ledger.closed)
+
+
+@once(1 << 11)
+def _uncertain_micro(ledger: SpendLedgerSpec, start_s: float) -> int:
+    return sum(x.uncertain_micro for x in ledger.closed if (x.until_milliseconds or 0) / 1000 > start_s)

@@ -1,12 +1,14 @@
 """Money: integer micro-dollars inside, decimal strings outside; price x time in between."""
 
 import re
+from functools import lru_cache
 
 MICRO = 1_000_000
 DECIMAL_PATTERN = r"^\d{1,12}(\.\d{1,6})?$"
 _DECIMAL = re.compile(DECIMAL_PATTERN)
 
 
+@lru_cache(maxsize=1 << 12)
 def micro_of(text: str) -> int:
     """Micro-dollars of a decimal string; raises ValueError on anything that isn't one.
 

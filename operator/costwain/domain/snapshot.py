@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 
+from costwain.domain.figures import Figures, figures_of
 from costwain.domain.hardware import Accelerator
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
+from costwain.domain.once import changed, lazy
 from costwain.domain.pool import AcceleratorPoolSpec, InferenceBudgetSpec
 from costwain.domain.spec import ModelDeploymentSpec
 
@@ -80,6 +81,12 @@ class Pool:
     @property
     def free(self) -> int:
         return max(0, self.total - self.used)
+
+    @lazy
+    def figures(self) -> Figures:
+        """What of it is the same whoever uses it."""
+        asked = (self.spec.accelerator, self.spec.provisioning_seconds or 0, self.spec.capacity_type == "Spot")
+        return figures_of(asked, self.accelerator, self.hourly_micro)
 
 
 @dataclass(frozen=True)
@@ -159,19 +166,23 @@ class Fleet:
     def key(self) -> tuple[str, str]:
         return self.namespace, self.name
 
-    @cached_property
+    def remembering(self, memory: Memory) -> "Fleet":
+        """The same fleet with another memory."""
+        return changed(self, memory=memory)
+
+    @lazy
     def alive(self) -> tuple[Replica, ...]:
         """Replicas that nobody has deleted."""
         gone = State.TERMINATING
         return tuple(r for r in self.replicas if r.state is not gone)
 
-    @cached_property
+    @lazy
     def ready(self) -> tuple[Replica, ...]:
         """Replicas that get traffic."""
         serves = State.READY
         return tuple(r for r in self.replicas if r.state is serves)
 
-    @cached_property
+    @lazy
     def counts(self) -> Mapping[tuple[str, str], int]:
         """Living replicas by (variant, pool)."""
         found: dict[tuple[str, str], int] = {}
@@ -179,7 +190,15 @@ class Fleet:
             found[r.place] = found.get(r.place, 0) + 1
         return found
 
-    @cached_property
+    @lazy
+    def by_variant(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
+        """The same by variant."""
+        found: dict[str, dict[tuple[str, str], int]] = {}
+        for place, n in self.counts.items():
+            found.setdefault(place[0], {})[place] = n
+        return found
+
+    @lazy
     def accelerators(self) -> Mapping[tuple[str, str], int]:
         """Accelerators that living replicas hold or claim, by (variant, pool)."""
         found: dict[tuple[str, str], int] = {}

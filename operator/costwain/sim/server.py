@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from costwain.decide.capacity import KV_SHARE_OF_OUTPUT, TTFT_FIXED_S, TTFT_PREFILLS_AHEAD
-from costwain.decide.options import ENGINE_SLOTS
+from costwain.decide.known import ENGINE_SLOTS
 from costwain.decide.roofline import kv_capacity_tokens, prefill_s, resident_bytes, step_s
 from costwain.decide.shapes import shape_for
 from costwain.domain.hardware import Accelerator

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from costwain.decide.capacity import RequestShape
 from costwain.decide.forecast import FIRST_GUESS
-from costwain.decide.options import ENGINE_SLOTS, Option, ladder
+from costwain.decide.known import ENGINE_SLOTS
+from costwain.decide.options import Option, ladder
 from costwain.decide.placement import arrange
 from costwain.decide.roofline import kv_capacity_tokens
 from costwain.decide.shapes import shape_for
