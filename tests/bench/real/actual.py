@@ -1,4 +1,4 @@
-"""The real side: a control plane, the operator, HAProxy and stand-in pods on this machine, and the requests through them."""
+"""The real side: control plane, operator, HAProxy and stand-in pods on this machine, and the requests through them."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,10 @@ TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True)
 class Play:
-    """One run: what, to whom, how fast fleet time passes, and how long a ready replica idles before the first request."""
+    """One run: what, to whom, how fast fleet time passes.
+
+    A ready replica idles for `idle_s` before the first request; those from `warm_s` on count.
+    """
 
     path: Path
     fleet: FleetFile
@@ -42,6 +45,7 @@ class Play:
     factor: float
     turn_s: float
     idle_s: float
+    warm_s: float
 
 
 def play(one: Play, directory: Path) -> Seen:
@@ -73,7 +77,7 @@ async def _play(one: Play, running: cluster.Cluster, clock: Clock) -> Seen:
         await stage.within(clock.wall_duration_s(FIRST_S) + stage.READY_S, "the first replica to be ready", first)
         await asyncio.sleep(clock.wall_duration_s(one.idle_s))
         load = Load(Target(url, fleet.name, stream_share=1.0, timeout_s=TIMEOUT_S), Pace(one.factor), one.slo)
-        samples, busy, zero_s = list[Sample](), _busy(), clock.now_s()
+        samples, busy, zero_s = list[Sample](), _busy(), clock.now_s() + one.warm_s
         watching = asyncio.create_task(_watch(kube, fleet, clock, zero_s, samples))
         try:
             result = await load.run(one.requests)
@@ -81,15 +85,16 @@ async def _play(one: Play, running: cluster.Cluster, clock: Clock) -> Seen:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         ledger = await stage.ledger_of(kube, fleet.namespace, fleet.name)
-        spent_micro = ledger.spent_micro(zero_s, zero_s + one.requests[-1].t_s)
+        spent_micro = ledger.spent_micro(zero_s, zero_s + one.requests[-1].t_s - one.warm_s)
         return _seen(one, result, spent_micro / MICRO, samples, _busy_share(busy, _busy()))
 
 
 def _seen(one: Play, result: LoadResult, dollars: float, samples: list[Sample], busy: float) -> Seen:
-    answers = [(r.ttft_s or 0.0, r.tpot_s or 0.0) for r in result.records if r.lost is None]
-    late = quantile(sorted(r.delay_s for r in result.records), 0.99) or 0.0
+    counted = [r for r in result.records if r.t_s >= one.warm_s]
+    answers = [(r.ttft_s or 0.0, r.tpot_s or 0.0) for r in counted if r.lost is None]
+    late = quantile(sorted(r.delay_s for r in counted), 0.99) or 0.0
     notes = {"sent late by p99, s": late, "machine busy, %": 100 * busy}
-    requests = len(result.records)
+    requests = len(counted)
     in_slo = share_in(one.slo, answers, requests)
     return Seen(dollars, requests, requests - len(answers), in_slo, answers, samples, notes)
 

@@ -2,22 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from costwain.local.load_report import Slo, quantile
+
+Places = Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """The replicas at an instant (fleet seconds since the trace's start): those that stay, by place, and the ready ones."""
+    """Replicas at an instant (fleet seconds since counting began): those that stay, by place, and the ready ones."""
 
     t_s: float
-    staying: Mapping[tuple[str, str], int]
+    staying: Places
     ready: int
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One run. `answers`: (TTFT, mean time per further token) of the complete ones; None where an engine has no times."""
+    """One run. `answers`: (TTFT, mean time per further token), seconds; None where an engine has no single ones."""
 
     dollars: float
     requests: int
@@ -59,7 +62,7 @@ def figures(seen: Seen, duration_s: float) -> dict[str, float]:
     return found | {
         "ready replicas, mean": sum(n * for_s for for_s, n in ready) / duration_s,
         "ready replicas, most": max(n for _, n in ready),
-        "scale actions": sum(a != b for a, b in zip(staying, staying[1:], strict=False)),
+        "scale actions": sum(a != b for a, b in pairwise(staying)),
     }
 
 
@@ -72,21 +75,18 @@ def gap(row: str, real: float, simulated: float) -> tuple[float, str]:
     return 100 * (simulated / real - 1) if real else 0.0, "%"
 
 
-def _within(
-    samples: Sequence[Sample], until_s: float
-) -> tuple[list[tuple[float, int]], list[Mapping[tuple[str, str], int]]]:
+def _within(samples: Sequence[Sample], until_s: float) -> tuple[list[tuple[float, int]], list[Places]]:
     """(how long, ready replicas) from 0 until an instant, and what stayed at each sample of that time."""
     before = [s for s in samples if s.t_s <= 0][-1:]
     inside = [*before, *(s for s in samples if 0 < s.t_s < until_s)]
     ends = [*(s.t_s for s in inside[1:]), until_s]
-    return [(end_s - max(0.0, s.t_s), s.ready) for s, end_s in zip(inside, ends, strict=True)], [
-        s.staying for s in inside
-    ]
+    ready = [(end_s - max(0.0, s.t_s), s.ready) for s, end_s in zip(inside, ends, strict=True)]
+    return ready, [s.staying for s in inside]
 
 
 def changes(samples: Sequence[Sample]) -> Iterator[tuple[float, str]]:
     """When replicas came, got ready or left, for a person to read."""
-    last: tuple[Mapping[tuple[str, str], int], int] | None = None
+    last: tuple[Places, int] | None = None
     for s in samples:
         if (s.staying, s.ready) != last:
             last = (s.staying, s.ready)

@@ -1,7 +1,8 @@
-"""The simulator's side: the same fleet, requests and start-up times, from one idle ready replica."""
+"""The simulator's side: the same fleet, requests and start-up times, from one idle replica on."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tests.bench.real.seen import Sample, Seen
 
@@ -39,41 +40,59 @@ class Watched(Ours):
 
 
 class Timed(Event):
-    """The event engine, with a note of each answer's times."""
+    """The event engine, with a note of each answer: when it was asked for, TTFT, and time per further token."""
 
     def __init__(self, terms: Terms) -> None:
         super().__init__(terms)
-        self.answers: list[tuple[float, float]] = []
+        self.answers: list[tuple[float, float, float]] = []
 
     def _count(self, variant: str, request: Request, at_s: float) -> None:
         first_s = request.first_s if request.first_s is not None else at_s
-        self.answers.append((first_s - request.arrived_s, (at_s - first_s) / max(1, request.output_tokens - 1)))
+        tpot_s = (at_s - first_s) / max(1, request.output_tokens - 1)
+        self.answers.append((request.arrived_s, first_s - request.arrived_s, tpot_s))
         super()._count(variant, request, at_s)
 
 
 ENGINES: dict[str, Callable[[Terms], Engine]] = {"event": Timed, "fluid": Fluid}
 
 
-def play(fleet: FleetFile, scenario: Scenario, requests: Sequence[Arrival], engine: str, idle_s: float) -> Seen:
-    """One run; `idle_s` before the first request a replica has started and waits, as on the real side."""
+@dataclass(frozen=True)
+class Play:
+    """What is simulated: requests from `warm_s` on count, and come `phase_s` after a turn's beginning."""
+
+    fleet: FleetFile
+    scenario: Scenario
+    requests: Sequence[Arrival]
+    warm_s: float
+    idle_s: float
+
+
+def play(one: Play, engine: str, phase_s: float) -> Seen:
+    """One run; for `idle_s` before the first request a replica starts and waits, as on the real side."""
     made: list[Engine] = []
 
     def engine_of(terms: Terms) -> Engine:
         made.append(ENGINES[engine](terms))
         return made[0]
 
-    idle_turns = round(idle_s / scenario.turn_seconds)
-    zero_s = scenario.start_s + idle_turns * scenario.turn_seconds
+    turn_s = one.scenario.turn_seconds
+    idle_turns = round(one.idle_s / turn_s)
+    zero_s = one.scenario.start_s + idle_turns * turn_s + phase_s + one.warm_s
     policy = Watched(zero_s)
-    world = World(Setup(fleet, scenario, engine_of), policy)
-    score = world.run([NOTHING] * idle_turns + batches(requests, scenario.turn_seconds))
-    ends_s = zero_s + requests[-1].t_s
-    answers = made[0].answers if isinstance(made[0], Timed) else None
+    world = World(Setup(one.fleet, one.scenario, engine_of), policy)
+    world.tally.forget(zero_s)
+    shifted = [replace(r, t_s=r.t_s + phase_s) for r in one.requests]
+    world.run([NOTHING] * idle_turns + batches(shifted, turn_s))
+    counted = (
+        sum(world.tally.answered.values()) + world.tally.lost
+    )  # the fluid engine's cohorts don't end with the warm-up
+    answers = [a[1:] for a in made[0].answers if a[0] >= zero_s] if isinstance(made[0], Timed) else None
+    ends_s = zero_s + one.requests[-1].t_s - one.warm_s
     return Seen(
         dollars=world.fleet.ledger.spent_micro(zero_s, ends_s) / MICRO,
-        requests=score.requests,
-        lost=score.lost,
-        in_slo=score.attainment,
+        requests=round(counted),
+        lost=world.tally.lost,
+        in_slo=sum(world.tally.good.values()) / counted,
         answers=answers,
         samples=policy.samples,
     )
