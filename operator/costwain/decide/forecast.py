@@ -115,6 +115,7 @@ def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
             slow_per_s=rate,
             input_tokens=load.input_tokens,
             output_tokens=load.output_tokens,
+            shape_s=0.0,
         )
     elapsed_s = max(0.0, now_s - before.at_s)
     if elapsed_s == 0:  # the same instant again, or a clock that stepped back
@@ -132,22 +133,33 @@ def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
         update={
             "at_s": now_s,
             **rates,
-            "input_tokens": _mean(before.input_tokens, load.input_tokens, elapsed_s),
-            "output_tokens": _mean(before.output_tokens, load.output_tokens, elapsed_s),
+            **_shaped(before, load, elapsed_s),
         }
     )
+
+
+def _shaped(before: Demand, load: Load, elapsed_s: float) -> dict[str, float | None]:
+    """The mean request: a plain mean over its first five minutes, then one that forgets.
+
+    The first answers of a fleet are few, and short ones end first: with their turn's mean as the start of what forgets
+    in five minutes, which second the first request came at decided whether one replica was bought or five.
+    """
+    if load.input_tokens is None or load.output_tokens is None:
+        return {}
+    if before.input_tokens is None or before.output_tokens is None:
+        return {"input_tokens": load.input_tokens, "output_tokens": load.output_tokens, "shape_s": elapsed_s}
+    new = max(elapsed_s / (before.shape_s + elapsed_s), 1 - math.exp(-elapsed_s / SHAPE_S))
+    return {
+        "input_tokens": before.input_tokens * (1 - new) + load.input_tokens * new,
+        "output_tokens": before.output_tokens * (1 - new) + load.output_tokens * new,
+        "shape_s": min(SHAPE_S, before.shape_s + elapsed_s),
+    }
 
 
 def _ewma(before: float, value: float, windows: float) -> float:
     """Exponential smoothing over uneven turns: what is `windows` old weighs 1/e^windows."""
     weight = math.exp(-windows)
     return before * weight + value * (1 - weight)
-
-
-def _mean(before: float | None, value: float | None, elapsed_s: float) -> float | None:
-    if before is None or value is None:
-        return value if before is None else before
-    return _ewma(before, value, elapsed_s / SHAPE_S)
 
 
 def _with_peak(peaks: list[Peak], per_s: float, now_s: float, window_s: float) -> list[Peak]:
