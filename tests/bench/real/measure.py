@@ -64,7 +64,7 @@ def _asked() -> Namespace:
     parser.add_argument("--trace", required=True)
     parser.add_argument("--start", type=float, default=1980.0, help="second of the trace from which on requests count")
     parser.add_argument("--duration", type=float, default=600.0, help="for how long, fleet seconds")
-    parser.add_argument("--warm-up", type=float, default=600.0, help="so much of the trace is played before")
+    parser.add_argument("--warm-up", type=float, default=0.0, help="so much of the trace is played before")
     parser.add_argument("--scale", type=float, default=0.5, help="share of its requests")
     parser.add_argument("--factor", type=float, default=2.0, help="fleet seconds a second")
     parser.add_argument("--rounds", type=int, default=1, help="real runs")
