@@ -76,6 +76,12 @@ bench-policy: setup ## this and other policies on public traces (TRACES=dir; SEE
 	@test -n "$(TRACES)" || { echo "TRACES: want the folder of the traces that tests/bench/policy/bench.yaml names (found none)"; exit 2; }
 	$(BIN)/python tests/bench/policy/run.py '$(TRACES)' $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json '$(JSON)') $(if $(PART),--part $(PART))
 
+.PHONY: bench-real
+bench-real: setup ## the simulator against ten minutes of the real parts: TRACE=path (ROUNDS=n FACTOR=n JSON=path)
+	@test -n "$(TRACE)" || { echo "TRACE: want the path of a trace, such as Azure's conversation trace (found none)"; exit 2; }
+	@$(BIN)/costwain local build > /dev/null
+	@$(BIN)/python -m tests.bench.real.measure --trace '$(TRACE)' $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(JSON),--json '$(JSON)')
+
 .PHONY: kind
 kind: ## a cluster in Docker with emulated accelerators, and the operator on it
 	tools/kind/up.sh

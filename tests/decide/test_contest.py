@@ -127,6 +127,26 @@ def test_two_that_compete_settle_and_do_not_swap_places() -> None:
         assert {tuple(turn.plan.replicas.items()) for turn in world.turns[-180:]} == {tuple(before[name].items())}
 
 
+def test_the_higher_priority_comes_and_goes() -> None:
+    """Two accelerators: the lower one makes way within minutes and has them back when nobody else asks."""
+    pools: Mapping[str, Pool] = {"h100": pool("h100", total=2)}
+    low = named("low", 0.0, H100, scaling={"scaleToZeroAfterSeconds": 60})
+    high = named("high", 0.0, H100, priority=1, scaling={"scaleToZeroAfterSeconds": 60})
+    worlds = {
+        "low": World(low, pools, NOW_S, lambda _: 60.0),
+        "high": World(high, pools, NOW_S, lambda s: 60.0 if 900 <= s - NOW_S < 2400 else 0.0),
+    }
+    both = SharedWorld(worlds, pools, ())
+    serving_ = []
+    for _ in range(6):
+        both.run(900)
+        serving_.append(tuple(sum(worlds[name].turns[-1].ready.values()) for name in ("low", "high")))
+        assert sum(world.turns[-1].pods for world in worlds.values()) <= 2
+    assert serving_[0] == (2, 0)
+    assert serving_[1] == (0, 2)
+    assert serving_[-1] == (2, 0)
+
+
 @pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(given_=snapshots(most=4), total=st.integers(0, 6))

@@ -150,9 +150,20 @@ def test_the_mean_request_goes_in_steps_so_that_capacities_stand_still() -> None
 def test_the_mean_request_drifts_within_minutes() -> None:
     """A turn's few answers say little of it: after 300 s a new mean weighs 1 - 1/e, whatever the turns."""
     for turn_s in (5, 60):
-        steps = [(t, load(1.0, input_tokens=2000.0)) for t in range(turn_s, 301, turn_s)]
-        this, _ = after([(0, load(1.0, input_tokens=1000.0)), *steps])
+        before = [(t, load(1.0, input_tokens=1000.0)) for t in range(0, 301, turn_s)]
+        steps = [(300 + t, load(1.0, input_tokens=2000.0)) for t in range(turn_s, 301, turn_s)]
+        this, _ = after([*before, *steps])
         assert request_shape(this.memory).input_tokens == pytest.approx(2000 - 1000 / math.e, rel=0.015)
+
+
+def test_the_first_answers_weigh_no_more_than_those_of_the_next_turns() -> None:
+    turns = [(0, load(1.0, input_tokens=None, output_tokens=None))]
+    turns += [(5, load(1.0, input_tokens=2400.0, output_tokens=60.0))]
+    turns += [(5 * n, load(1.0, input_tokens=1150.0, output_tokens=210.0)) for n in range(2, 7)]
+    this, _ = after(turns)
+    assert this.memory.demand is not None
+    assert this.memory.demand.input_tokens == pytest.approx((2400 + 5 * 1150) / 6)
+    assert this.memory.demand.output_tokens == pytest.approx((60 + 5 * 210) / 6)
 
 
 def test_looking_twice_at_one_instant_changes_nothing() -> None:

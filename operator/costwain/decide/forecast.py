@@ -131,8 +131,8 @@ def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:
     elapsed_s = max(0.0, now_s - memory.demand.at_s) if memory.demand else 0.0
     season = observe_season(memory.season, load.arrivals_per_s, elapsed_s, now_s)
     tokens = {
-        "input_tokens": _mean(season.input_tokens, load.input_tokens, elapsed_s, HOURS_S),
-        "output_tokens": _mean(season.output_tokens, load.output_tokens, elapsed_s, HOURS_S),
+        "input_tokens": _mean(season.input_tokens, load.input_tokens, elapsed_s),
+        "output_tokens": _mean(season.output_tokens, load.output_tokens, elapsed_s),
     }
     return season.model_copy(update=tokens)
 
@@ -154,6 +154,7 @@ def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
             slow_per_s=rate,
             input_tokens=load.input_tokens,
             output_tokens=load.output_tokens,
+            shape_s=0.0,
         )
     elapsed_s = max(0.0, now_s - before.at_s)
     if elapsed_s == 0:  # the same instant again, or a clock that stepped back
@@ -171,10 +172,27 @@ def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
         update={
             "at_s": now_s,
             **rates,
-            "input_tokens": _mean(before.input_tokens, load.input_tokens, elapsed_s),
-            "output_tokens": _mean(before.output_tokens, load.output_tokens, elapsed_s),
+            **_shaped(before, load, elapsed_s),
         }
     )
+
+
+def _shaped(before: Demand, load: Load, elapsed_s: float) -> dict[str, float | None]:
+    """The mean request: a plain mean over its first five minutes, then one that forgets.
+
+    The first answers of a fleet are few, and short ones end first: with their turn's mean as the start of what forgets
+    in five minutes, which second the first request came at decided whether one replica was bought or five.
+    """
+    if load.input_tokens is None or load.output_tokens is None:
+        return {}
+    if before.input_tokens is None or before.output_tokens is None:
+        return {"input_tokens": load.input_tokens, "output_tokens": load.output_tokens, "shape_s": elapsed_s}
+    new = max(elapsed_s / (before.shape_s + elapsed_s), 1 - math.exp(-elapsed_s / SHAPE_S))
+    return {
+        "input_tokens": before.input_tokens * (1 - new) + load.input_tokens * new,
+        "output_tokens": before.output_tokens * (1 - new) + load.output_tokens * new,
+        "shape_s": min(SHAPE_S, before.shape_s + elapsed_s),
+    }
 
 
 def _ewma(before: float, value: float, windows: float) -> float:
@@ -183,10 +201,10 @@ def _ewma(before: float, value: float, windows: float) -> float:
     return before * weight + value * (1 - weight)
 
 
-def _mean(before: float | None, value: float | None, elapsed_s: float, window_s: float = SHAPE_S) -> float | None:
+def _mean(before: float | None, value: float | None, elapsed_s: float) -> float | None:
     if before is None or value is None:
         return value if before is None else before
-    return _ewma(before, value, elapsed_s / window_s)
+    return _ewma(before, value, elapsed_s / HOURS_S)
 
 
 def _with_peak(peaks: list[Peak], replicas: float, now_s: float, window_s: float) -> list[Peak]:

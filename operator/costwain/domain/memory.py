@@ -38,6 +38,7 @@ class Demand(Kept):
     )
     input_tokens: float | None = Field(None, ge=0, description="Mean prompt; absent until measured.")
     output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
+    shape_s: float = Field(300.0, ge=0, description="For how long both were measured, seconds; at most 300.")
 
 
 class Season(Kept):
