@@ -119,7 +119,8 @@ class Agent:
             state = await self._carry_out(commands(program, pods, state, replica, keys), state)
             self._turned_s = time.monotonic()
         self._mark(program, pods, state)
-        goes = any(row.in_maintenance for backend in state.backends for row in state.pods(backend).values())
+        rows = [row for backend in state.backends for row in state.pods(backend).values()]
+        goes = any(row.in_maintenance and not row.is_free for row in rows)
         return _DRAIN_TURN_S if goes or self._membership.settling else TURN_S
 
     async def _carry_out(self, lines: list[str], state: State) -> State:
@@ -143,7 +144,7 @@ class Agent:
         said = _HASH.sub("(a key)", line)
         if answer in _GOOD_ANSWERS:
             _log.info("%s", said)
-        elif not line.startswith("del server"):  # refused while a last connection closes: the next turn asks again
+        elif not line.startswith("del server"):  # refused while idle connections last: a later turn asks again
             _log.warning("%s: HAProxy says: %s", said, answer)
 
     async def _mark_loop(self) -> None:
