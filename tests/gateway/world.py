@@ -77,6 +77,7 @@ class World:
     tenants: tuple[Tenant, ...] = ()
     tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
+    spill_after_s: float | None = None
     observed_percent: int = 1
     own_name: str = OWN_NAME
     cluster: FakeCluster = field(default_factory=FakeCluster)
@@ -112,6 +113,7 @@ class World:
             api_keys_secret=None if self.keys is None else "chat-keys",
             tenants=self.tenants,
             tls_secret="chat-tls" if self.tls else None,
+            spill_after_s=self.spill_after_s,
         )
 
     @property

@@ -17,6 +17,7 @@ from costwain.agent.observe import Observer
 from costwain.agent.pods import Pod, pod_of
 from costwain.agent.program import Program, parse_program
 from costwain.agent.reconcile import commands
+from costwain.agent.waits import Waits
 
 TURN_S = 1.0  # a HAProxy that was started again is programmed within two of these
 _DRAIN_TURN_S = 0.1  # while a pod is on its way out, or HAProxy does not answer yet
@@ -37,7 +38,7 @@ class Agent:
     ) -> None:
         self._cluster, self._runtime, self._own_name, self._keys = cluster, runtime, own_name, keys
         self.observer = Observer(runtime)
-        self._membership = Membership(own_name)
+        self._membership, self._waits = Membership(own_name), Waits()
         self._config_name = f"{fleet}-gateway"
         self._changed = asyncio.Event()
         self._pods = Follower(cluster, PODS, self._changed.set)
@@ -113,6 +114,7 @@ class Agent:
             return TURN_S
         self._membership.see(self._pods.objects.values())
         pods, state = self._known_pods(), await self._runtime.state()
+        program = replace(program, late=self._waits.late(state, program.spill_after_s, time.monotonic()))
         replica = self._membership.replica(program, state, time.monotonic())
         if replica is not None:
             replica = replace(replica, state=LEAVING) if self._leaving() else replica

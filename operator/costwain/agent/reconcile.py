@@ -11,6 +11,7 @@ from costwain.agent.haproxy import Counters, State
 from costwain.agent.pods import Pod
 from costwain.agent.program import Program, Variant
 from costwain.agent.tenants import map_lines, tenant_lines
+from costwain.agent.waits import NEITHER, spill_marks
 from costwain.render.haproxy import AGAIN, PROGRAM_MAP, SERVING, WAITING, backend
 
 # Connections are kept for the next requests; of those that are too many half are closed each second.
@@ -144,6 +145,14 @@ def _program_lines(program: Program, state: State, replica: Replica) -> list[str
         "model": program.model,
         "max-queued": str(replica.part(program.max_queued)),
         "shares": ",".join(map(str, program.cumulative_shares())),
+        **_spill(program, state),
         "state": replica.state,  # last: from here on requests are let in
     }
     return map_lines(state.maps[PROGRAM_MAP], entries)
+
+
+def _spill(program: Program, state: State) -> dict[str, str]:
+    """The map's line, also once after it was switched off."""
+    if program.spill_after_s is not None:
+        return {"spill": spill_marks(program, state)}
+    return {"spill": NEITHER * len(program.variants)} if "spill" in state.program else {}

@@ -78,6 +78,7 @@ async def _gateway(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:
 def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
     """The gateway of a fleet as its renderer wants it; its timeouts are wall seconds."""
     gateway = fleet.spec.gateway
+    spill_after_s = gateway.spill_after_seconds
     return GatewaySpec(
         fleet=fleet.name,
         namespace=fleet.namespace,
@@ -97,6 +98,7 @@ def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
         api_keys_secret=gateway.api_keys_secret_ref.name if gateway.api_keys_secret_ref else None,
         tenants=tuple(gateway.tenants or ()),
         tls_secret=gateway.tls.secret_ref.name if gateway.tls else None,
+        spill_after_s=None if spill_after_s is None else hands.clock.wall_duration_s(spill_after_s),
     )
 
 

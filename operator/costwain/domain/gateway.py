@@ -59,6 +59,12 @@ class Gateway(Api):
     )
     tenants: Annotated[list[Tenant], Field(max_length=256)] | None = Field(None, description="Limits by tenant.")
     tls: GatewayTls | None = Field(None, description="HTTPS with a certificate of your own.")
+    spill_after_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=86400,
+        description="While a variant's oldest request waits for longer, new ones go to a neighbour that serves.",
+    )
     disclose_variant: bool = Field(True, description="Send x-costwain-variant with every answer.")
     observed_streams_percent: int = Field(
         1,

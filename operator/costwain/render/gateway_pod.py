@@ -23,8 +23,8 @@ _BASE_MIB = 512
 class GatewaySpec:
     """One gateway; `ladder` holds the variants' names, best first. Seconds are wall seconds.
 
-    `replicas`, `max_queued_requests` (a variant) and `tenants` change at run time; a change of any other value rolls
-    the pods.
+    `replicas`, `max_queued_requests` (a variant), `tenants` and `spill_after_s` change at run time; a change of any
+    other value rolls the pods.
     """
 
     fleet: str
@@ -46,6 +46,7 @@ class GatewaySpec:
     api_keys_secret: str | None = None  # without it everybody gets in
     tenants: tuple[Tenant, ...] = ()
     tls_secret: str | None = None  # with it HTTPS alone
+    spill_after_s: float | None = None  # a queue that waits for longer gives new requests to a neighbour
 
     @property
     def limits(self) -> Limits:

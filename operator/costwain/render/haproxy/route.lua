@@ -56,6 +56,23 @@ local function rank_at(minimum)
     return rank_of[minimum]
 end
 
+-- The nearest variant that takes requests of one whose queue is late, among ranks 1..limit; the better of two. The
+-- program's line `spill` has a letter a variant: L is late, T takes. Without one every request stays.
+local function spilled_rank(rank, limit)
+    local marks = program:lookup("spill")
+    if not marks or marks:sub(rank, rank) ~= "L" then
+        return rank
+    end
+    for distance = 1, #ladder do
+        for other = rank - distance, rank + distance, 2 * distance do
+            if other >= 1 and other <= limit and marks:sub(other, other) == "T" then
+                return other
+            end
+        end
+    end
+    return rank
+end
+
 core.register_action("await", { "http-req" }, function(txn)
     local waited_ms = 0
     while program:lookup("state") == "starting" and waited_ms < AWAIT_LIMIT_MS do
@@ -77,6 +94,11 @@ core.register_action("route", { "http-req" }, function(txn)
         txn.http:req_set_header("x-costwain-min-variant", ladder[limit])
     end
     local rank = allowed_rank(cumulative_shares(txn:get_var("txn.shares")), txn:get_var("txn.dice") or 0, limit)
+    local own = rank
+    rank = rank and spilled_rank(rank, limit)
+    if rank ~= own then
+        txn:set_var("txn.spilled", ladder[own])
+    end
     -- Nobody serves at or above the limit: wait there, apart from those that any variant may serve.
     local backend = (rank and "variant." or "waiting.") .. ladder[rank or limit]
     txn:set_var("txn.backend", backend)
