@@ -9,7 +9,7 @@ from collections import deque
 from functools import partial
 
 from costwain.domain.snapshot import Answers as Told
-from costwain.domain.snapshot import Load, State
+from costwain.domain.snapshot import Load, State, Work
 from costwain.sim.batches import Batch
 from costwain.sim.engine import Scene, Terms
 from costwain.sim.pods import Pod
@@ -29,6 +29,8 @@ class Event:
         self._draw = random.Random("shares")  # noqa: S311
         self._done: list[Request] = []
         self._quick: dict[str, list[bool]] = {}
+        self._read: dict[str, tuple[int, int]] = {}  # running requests and tokens so far, by pod
+        self._works: dict[str, Work] = {}
 
     def serve(self, batch: Batch, scene: Scene) -> Load:
         """Passes one turn, from arrival to arrival and at least once a second."""
@@ -44,7 +46,12 @@ class Event:
             self._arrive(Request(at_s, arrival.input_tokens, max(1, arrival.output_tokens)), scene)
             self._dispatch(at_s, scene)
         self._pass(now_s, scene.end_s, scene)
+        self._look(scene)
         return self._load(batch.count / turn_s, scene)
+
+    def work(self, pod: Pod) -> Work | None:
+        """From its counters at the ends of the last two turns."""
+        return self._works.get(pod.name)
 
     def is_free(self, pod: Pod, now_s: float) -> bool:
         """Whether it has answered all that it took."""
@@ -139,6 +146,16 @@ class Event:
 
     def _slots(self, pod: Pod, scene: Scene) -> int:
         return scene.slots.get(pod.place, self._terms.servers[pod.place].most)
+
+    def _look(self, scene: Scene) -> None:
+        """Reads every replica's metrics, as a scrape at the turn's end does."""
+        before, over_s = self._read, scene.end_s - scene.start_s
+        self._read = {name: (replica.running, replica.tokens) for name, replica in self._replicas.items()}
+        self._works = {
+            name: Work(scene.end_s, over_s, before[name][0], running, (tokens - before[name][1]) / over_s)
+            for name, (running, tokens) in self._read.items()
+            if name in before
+        }
 
     def _load(self, arrivals_per_s: float, scene: Scene) -> Load:
         running: dict[str, int] = {}

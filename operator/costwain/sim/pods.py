@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from costwain.decide.metering import Bill
 from costwain.domain.plan import FleetPlan, Place
-from costwain.domain.snapshot import Pool, Replica, State
+from costwain.domain.snapshot import Pool, Replica, State, Work
 from costwain.sim.market import Market
 
 ENDS_S = 10.0  # from the deletion until the pod is gone
@@ -28,9 +28,10 @@ class Pod:
     lost_s: float = math.inf
     gone_s: float = math.inf
 
-    def replica(self) -> Replica:
-        """What a policy sees of it."""
-        return Replica(self.name, self.name, *self.place, self.state, self.since_s, self.accelerators, self.bound_s)
+    def replica(self, work: Work | None = None) -> Replica:
+        """What a policy sees of it, with what it did in the last turn."""
+        held = (self.accelerators, self.bound_s)
+        return Replica(self.name, self.name, *self.place, self.state, self.since_s, *held, work)
 
     def moved(self, state: State, at_s: float) -> None:
         """Puts it into a state."""

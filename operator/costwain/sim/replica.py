@@ -49,10 +49,16 @@ class Replica:
         self._ends: list[tuple[int, int, Request]] = []  # (iteration at which it ends, tie, request)
         self._clock = self._tie = 0
         self._held = 0
+        self.tokens = 0  # of answers, since its start
 
     @property
     def outstanding(self) -> int:
         return len(self._waiting) + len(self._reading) + len(self._ends)
+
+    @property
+    def running(self) -> int:
+        """Requests in its batch, those whose prompts are read included, as vLLM counts them."""
+        return len(self._reading) + len(self._ends)
 
     def requests(self) -> list[Request]:
         """All that it was given and hasn't answered."""
@@ -117,6 +123,7 @@ class Replica:
         if request.first_s is None:
             request.first_s = self.at_s
         request.produced += 1
+        self.tokens += 1
         self._held += 1
         self._tie += 1
         heapq.heappush(self._ends, (self._clock + request.output_tokens - request.produced, self._tie, request))
@@ -140,6 +147,7 @@ class Replica:
     def _tick(self, times: int) -> None:
         self._clock += times
         self._held += times * len(self._ends)
+        self.tokens += times * len(self._ends)
         self._end_due()
 
     def _end_due(self) -> None:

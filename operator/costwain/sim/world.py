@@ -94,7 +94,7 @@ class World:
         pools = self._market.pools(self.now_s)
         ledger = meter(self.fleet.ledger, self.pods.bills(pools), Watch(self.now_s, self.now_s, self.pods.gone_s))
         self.pods.gone_s.clear()
-        replicas = tuple(pod.replica() for pod in self.pods)
+        replicas = tuple(pod.replica(self._engine.work(pod)) for pod in self.pods)
         self.fleet = replace(self.fleet, ledger=ledger, replicas=replicas)
         snapshot = Snapshot(self.now_s, (self.fleet,), self._standing(pools))
         began = time.perf_counter()
