@@ -77,7 +77,6 @@ def test_a_full_cache_sends_one_back_and_all_are_answered(server: Server) -> Non
 def test_no_more_than_its_slots_and_the_rest_waits_at_the_gateway() -> None:
     given = setup(engine=Event, scenario={"tailSeconds": 0})
     world = World(given, Fixed(1))
-    world._decide()
     for batch in steady(3 * carries(given), 600):
         world.turn(batch)
     load = world.fleet.load

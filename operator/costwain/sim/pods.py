@@ -1,7 +1,7 @@
 """Pods of a simulation: they wait for a node, load, serve, drain and go, and are obedient to a plan."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from costwain.decide.metering import Bill
@@ -108,7 +108,7 @@ class Pods:
         node_s, start_s = self._market.cold_start_s(place)
         self._pods[name] = Pod(name, place, self._accelerators.get(place, 1), now_s, node_s, start_s)
 
-    def bills(self, pools: dict[str, Pool]) -> list[Bill]:
+    def bills(self, pools: Mapping[str, Pool]) -> list[Bill]:
         """What is on the bill now."""
         return [_bill(pod, pools[pod.place[1]]) for pod in self._pods.values() if pod.bound_s is not None]
 
