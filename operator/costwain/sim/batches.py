@@ -8,11 +8,14 @@ from costwain.sim.arrival import Arrival
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Requests of one turn; tokens. `long_output` is their 95th percentile, `outputs` five even quantiles.
+    """Requests of one turn; tokens. `count` of them; `arrivals` and `inputs` are a sample where they were drawn as one.
+
+    `long_output` is their 95th percentile, `outputs` five even quantiles.
 
     `input_spread` is the mean square of the prompts over the square of their mean: 1 where all are alike.
     """
 
+    count: int
     arrivals: tuple[Arrival, ...]
     inputs: tuple[int, ...]
     mean_input: float
@@ -22,17 +25,13 @@ class Batch:
     input_spread: float
 
     @property
-    def count(self) -> int:
-        return len(self.arrivals)
-
-    @property
     def tokens(self) -> float:
         """Tokens of the mean request, in and out."""
         return self.mean_input + self.mean_output
 
 
-NOTHING = Batch((), (), 0.0, 0.0, 0.0, (), 1.0)
-_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+NOTHING = Batch(0, (), (), 0.0, 0.0, 0.0, (), 1.0)
+OUTPUT_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def batches(arrivals: Iterable[Arrival], turn_s: float) -> list[Batch]:
@@ -53,11 +52,12 @@ def _batch(arrivals: list[Arrival]) -> Batch:
     outputs = sorted(a.output_tokens for a in arrivals)
     mean_input = sum(a.input_tokens for a in arrivals) / n
     return Batch(
+        count=n,
         arrivals=tuple(arrivals),
         inputs=tuple(sorted(a.input_tokens for a in arrivals)),
         mean_input=mean_input,
         mean_output=sum(outputs) / n,
         long_output=outputs[int(0.95 * (n - 1))],
-        outputs=tuple(outputs[round(q * (n - 1))] for q in _QUANTILES),
+        outputs=tuple(outputs[round(q * (n - 1))] for q in OUTPUT_QUANTILES),
         input_spread=sum(a.input_tokens**2 for a in arrivals) / n / mean_input**2,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from costwain.domain.money import decimal_of, micro_of
@@ -11,12 +12,13 @@ from costwain.sim.arrival import InputError
 from costwain.sim.batches import Batch, batches
 from costwain.sim.event import Event
 from costwain.sim.fleet_file import FleetFile
+from costwain.sim.flow import turns
 from costwain.sim.fluid import Fluid
 from costwain.sim.oracle import Bound, oracle
 from costwain.sim.policies import Facts, policy_of
 from costwain.sim.scenario import Scenario
 from costwain.sim.score import Score
-from costwain.sim.trace import Take, read_trace
+from costwain.sim.trace import Take, is_servegen, read_trace
 from costwain.sim.world import EngineOf, Setup, World
 
 Task = TypeVar("Task")
@@ -97,6 +99,10 @@ def bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
 def load_of(trace: Trace, turn_s: float, run: tuple[int, str]) -> list[Batch]:
     """The requests of a run, turn by turn; `run` is its seed and engine."""
     take = replace(trace.take, seed=trace.take.seed + run[0])
+    if run[1] == "fluid" and is_servegen(trace.source, trace.format):
+        drawn = turns(Path(trace.source), take, turn_s)
+        if drawn is not None:
+            return drawn
     return batches(read_trace(trace.source, trace.format, take), turn_s)
 
 

@@ -227,4 +227,6 @@ class Fluid:
         ahead = 1 + TTFT_PREFILLS_AHEAD * line.batch
         if line.server.prefill_s(batch.inputs[-1]) * ahead <= slack_s:
             return 1.0
-        return bisect.bisect_right(batch.inputs, slack_s, key=lambda n: line.server.prefill_s(n) * ahead) / batch.count
+        return bisect.bisect_right(batch.inputs, slack_s, key=lambda n: line.server.prefill_s(n) * ahead) / len(
+            batch.inputs
+        )
