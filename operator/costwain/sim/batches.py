@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costwain.sim.arrival import Arrival
+from costwain.sim.arrival import Arrival, TraceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,26 @@ class Batch:
 
 
 NOTHING = Batch(0, (), (), 0.0, 0.0, 0.0, (), 1.0)
+MOST_S = 400 * 86400.0  # every turn is simulated, also those without requests
 OUTPUT_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def batches(arrivals: Iterable[Arrival], turn_s: float) -> list[Batch]:
-    """One batch a turn from the trace's start to its last arrival."""
+    """One batch a turn from the trace's start to its last arrival; raises TraceError where that is years away."""
     cut: list[list[Arrival]] = []
     for arrival in arrivals:
+        check_length(arrival.t_s)
         at = int(arrival.t_s // turn_s)
         while len(cut) <= at:
             cut.append([])
         cut[at].append(arrival)
     return [_batch(each) for each in cut]
+
+
+def check_length(t_s: float) -> None:
+    """Raises TraceError where a request comes so late that simulating every turn until then has no end."""
+    if t_s > MOST_S:
+        raise TraceError("trace", f"want at most {MOST_S / 86400:g} days of requests", f"one at {t_s:g} s")
 
 
 def _batch(arrivals: list[Arrival]) -> Batch:

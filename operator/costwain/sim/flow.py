@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from costwain.sim.arrival import Take
-from costwain.sim.batches import NOTHING, OUTPUT_QUANTILES, Batch
+from costwain.sim.batches import NOTHING, OUTPUT_QUANTILES, Batch, check_length
 from costwain.sim.servegen import (
     GAMMA,
     WINDOW_S,
@@ -44,6 +44,7 @@ def turns(path: Path, take: Take, turn_s: float) -> list[Batch] | None:
     if expected <= LARGE:
         return None
     end_s = min(take.end_s, max(windows) + WINDOW_S)
+    check_length(end_s - take.start_s)
     cut: list[Counts] = [{} for _ in range(math.ceil((end_s - take.start_s) / turn_s))]
     for t_s, rates in windows.items():
         for rate in rates:
