@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,11 +73,13 @@ def check(contest: Contest) -> None:
 def entries(contest: Contest, jobs: int = 1) -> Iterator[Entry]:
     """Every run's score, seed by seed; raises InputError on a trace that can't be read."""
     check(contest)
-    return spread(_seed, [(contest, seed) for seed in range(contest.seeds)], jobs)
+    tasks = [(contest, *each) for each in product(range(contest.seeds), contest.budgets, contest.policies)]
+    return spread(_run, tasks, jobs)
 
 
 def spread(run: Callable[[Task], list[Entry]], tasks: Sequence[Task], jobs: int) -> Iterator[Entry]:
-    """What every task gives, in their order, from so many processes."""
+    """What every task gives, in their order, from so many processes; each keeps the requests that it read last."""
+    load_of.cache_clear()
     if jobs <= 1 or len(tasks) == 1:
         for task in tasks:
             yield from run(task)
@@ -96,6 +100,7 @@ def bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
     return found
 
 
+@lru_cache(maxsize=2)
 def load_of(trace: Trace, turn_s: float, run: tuple[int, str]) -> list[Batch]:
     """The requests of a run, turn by turn; `run` is its seed and engine."""
     take = replace(trace.take, seed=trace.take.seed + run[0])
@@ -106,17 +111,14 @@ def load_of(trace: Trace, turn_s: float, run: tuple[int, str]) -> list[Batch]:
     return batches(read_trace(trace.source, trace.format, take), turn_s)
 
 
-def _seed(task: tuple[Contest, int]) -> list[Entry]:
-    contest, seed = task
-    load, found = load_of(contest.trace, contest.scenario.turn_seconds, (seed, contest.engine)), list[Entry]()
-    facts = facts_of(load, contest.scenario.turn_seconds)
-    for amount in contest.budgets:
-        spec = _budgeted(contest.fleet.spec, amount)
-        setup = Setup(replace(contest.fleet, spec=spec), contest.scenario, ENGINES[contest.engine], seed)
-        for name in contest.policies:
-            score = World(setup, policy_of(name, facts)).run(load)
-            found.append(Entry(name, spec.budget.amount if spec.budget else None, seed, score))
-    return found
+def _run(task: tuple[Contest, int, str | None, str]) -> list[Entry]:
+    contest, seed, amount, name = task
+    turn_s = contest.scenario.turn_seconds
+    load = load_of(contest.trace, turn_s, (seed, contest.engine))
+    spec = _budgeted(contest.fleet.spec, amount)
+    setup = Setup(replace(contest.fleet, spec=spec), contest.scenario, ENGINES[contest.engine], seed)
+    score = World(setup, policy_of(name, facts_of(load, turn_s))).run(load)
+    return [Entry(name, spec.budget.amount if spec.budget else None, seed, score)]
 
 
 def facts_of(load: Sequence[Batch], turn_s: float) -> Facts:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from costwain.domain.money import decimal_of, micro_of
 from costwain.sim.arrival import InputError
@@ -41,30 +42,24 @@ def check(together: Together) -> None:
 def entries(together: Together, jobs: int = 1) -> Iterator[Entry]:
     """Every run's score, a fleet and in sum, seed by seed; raises InputError on a trace that can't be read."""
     check(together)
-    return spread(_seed, [(together, seed) for seed in range(together.seeds)], jobs)
+    tasks = [(together, *each) for each in product(range(together.seeds), together.budgets, together.policies)]
+    return spread(_run, tasks, jobs)
 
 
-def _seed(task: tuple[Together, int]) -> list[Entry]:
-    together, seed = task
-    fleets, found = together.file.fleets, list[Entry]()
-    loads = {
-        name: load_of(together.traces[name], together.scenario.turn_seconds, (seed + i * _APART, together.engine))
-        for i, name in enumerate(fleets)
-    }
-    facts = {(f.namespace, f.name): facts_of(loads[n], together.scenario.turn_seconds) for n, f in fleets.items()}
-    for amount in together.budgets:
-        file = _budgeted(together.file, amount)
-        told = _told(file)
-        setups = [
-            Setup(fleet, together.scenario, ENGINES[together.engine], seed if i == 0 else f"{seed}/{name}")
-            for i, (name, fleet) in enumerate(file.fleets.items())
-        ]
-        for policy in together.policies:
-            town = Town(setups, policy_for_all(policy, facts), file.budgets)
-            scores = town.run([loads[name] for name in file.fleets])
-            total = Entry(policy, told, seed, town.total(scores), ALL)
-            found += [*(Entry(policy, told, seed, s, n) for n, s in zip(file.fleets, scores, strict=True)), total]
-    return found
+def _run(task: tuple[Together, int, str | None, str]) -> list[Entry]:
+    together, seed, amount, policy = task
+    turn_s, file, facts = together.scenario.turn_seconds, _budgeted(together.file, amount), {}
+    loads, setups = [], []
+    for i, (name, fleet) in enumerate(file.fleets.items()):
+        load = load_of(together.traces[name], turn_s, (seed + i * _APART, together.engine))
+        facts[fleet.namespace, fleet.name] = facts_of(load, turn_s)
+        own = seed if i == 0 else f"{seed}/{name}"
+        loads.append(load)
+        setups.append(Setup(fleet, together.scenario, ENGINES[together.engine], own))
+    town = Town(setups, policy_for_all(policy, facts), file.budgets)
+    scores = town.run(loads)
+    found = zip((*file.fleets, ALL), (*scores, town.total(scores)), strict=True)
+    return [Entry(policy, _told(file), seed, score, name) for name, score in found]
 
 
 def _told(file: FleetsFile) -> str | None:

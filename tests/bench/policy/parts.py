@@ -87,14 +87,14 @@ def _trace(part: dict[str, Any], run: Run) -> compare.Trace:
 
 
 def _entries(part: dict[str, Any], run: Run, engine: str) -> Iterator[compare.Entry]:
-    """Every run, with a line on stderr after each seed."""
-    contest, began_s, seed = contest_of(part, run, engine), time.monotonic(), None
+    """Every run, with a line on stderr after each."""
+    contest, began_s = contest_of(part, run, engine), time.monotonic()
     entries = compare.entries if isinstance(contest, compare.Contest) else several.entries
     for entry in entries(contest, run.jobs):  # type: ignore[arg-type]
-        if entry.seed != seed:
-            seed = entry.seed
-            took = f"{time.monotonic() - began_s:.0f} s"
-            print(f"{part['name']}: {engine} engine, seed {seed + 1} of {run.seeds}, {took}", file=sys.stderr)
+        if entry.fleet in (None, several.ALL):
+            where = f"{part['name']}: {engine} engine, seed {entry.seed + 1} of {run.seeds}"
+            what = f"{entry.policy}, budget {entry.budget or 'none'}"
+            print(f"{where}, {what}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
         yield entry
 
 
