@@ -148,7 +148,7 @@ BAD = {
     ),
     "another router, and keys for a gateway that isn't there": _fleet(
         "spec.gateway",
-        "apiKeysSecretRef and tls need mode Managed: with None there is no gateway",
+        "apiKeysSecretRef, tls and spillAfterSeconds need mode Managed: with None there is no gateway",
         gateway={"mode": "None", "apiKeysSecretRef": {"name": "chat-keys"}},
         scaling={"minReplicas": 1},
     ),

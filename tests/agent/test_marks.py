@@ -19,6 +19,10 @@ CASES = {  # story: (pod, servers, live gateways, mark wanted)
     "a pod that HAProxy has lost for a moment keeps its mark": (pod(in_gateway=True), {}, [ME], None),
     "a pod on its way out is not free while HAProxy has it": (
         pod(draining=True, in_gateway=True), {"full/a": server(status="MAINT", sessions=1)}, [ME], None),
+    "when it has answered all it is free, though HAProxy has idle connections to it": (
+        pod(draining=True, in_gateway=True), {"full/a": server(status="MAINT")}, [ME], Mark("a", False, _LABEL)),
+    "and not while a request is meant for it": (
+        pod(draining=True, in_gateway=True), {"full/a": server(status="MAINT", queued=1)}, [ME], None),
     "when it is gone from HAProxy it is free": (
         pod(draining=True, in_gateway=True), {}, [ME], Mark("a", False, _LABEL)),
     "a free pod is not told twice": (pod(draining=True, in_gateway=False, drained=True), {}, [ME], None),

@@ -106,7 +106,7 @@ def test_missing_is_what_was_lost(turns):
 
 async def test_what_is_no_record_is_counted_and_a_record_only_once(tmp_path):
     observer = Observer(Runtime(tmp_path / "nobody.sock"))
-    good = "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - -"
+    good = "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - - -"
     for line in (good, good, "7 events lost", "", "a\0b"):
         observer.take(line)
     samples = parse(await observer.page(None), {f"{_G}broken_records_total", f"{_G}answers_total"})
@@ -117,7 +117,7 @@ async def test_what_is_no_record_is_counted_and_a_record_only_once(tmp_path):
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=80), max_size=8))
 async def test_no_line_ends_the_observer(lines):
     observer = Observer(Runtime(None))
-    for line in (*lines, "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - -"):
+    for line in (*lines, "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - - -"):
         observer.take(line)
     assert f'{_G}answers_total{{variant="full",pool="spot",tenant="none",code="200"}} 1' in await observer.page(None)
 

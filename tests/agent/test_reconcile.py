@@ -10,7 +10,7 @@ _CHECK = "check inter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mar
 _SMALL = {**PROGRAMMED, "shares": "0,10000"}
 _ALL_SMALL = {"told": _SMALL, "gates_open": ("waiting.small",)}
 _JOIN = [
-    f"add server variant.full/spot:a 127.0.0.1:8000 maxconn 8 weight 8 pool-max-conn 0 {_CHECK}",
+    f"add server variant.full/spot:a 127.0.0.1:8000 maxconn 8 weight 8 pool-purge-delay 1s {_CHECK}",
     "enable health variant.full/spot:a",
     "enable server variant.full/spot:a",
 ]

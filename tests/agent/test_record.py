@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from costwain.agent.record import Seen, parse_record
 
-STREAM = "api 1795527830.57 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20 20,4443,6,21,5412,1:18;3:1"
+STREAM = "api 1795527830.57 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20 20,4443,6,21,5412,1:18;3:1 -"
 WORDS = ("frontend", "id", "backend", "server", "status", "ended", "queued", "size", "tenant", "served", "arrived")
-WORDS += ("first", "count", "seen")
+WORDS += ("first", "count", "seen", "spilled")
 
 
 def _line(**differs):

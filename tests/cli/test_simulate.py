@@ -123,9 +123,15 @@ def _placed(pool: str) -> dict[str, object]:
 
 BAD_FLEETS = {
     "a pool that isn't there": ([POOL, _placed("b200")], "placements: want an AcceleratorPool of the file: h100"),
-    "no fleet": ([POOL], "want one ModelDeployment (found 0)"),
-    "two fleets": ([POOL, FLEET, FLEET], "want one ModelDeployment (found 2)"),
-    "another kind": ([{"apiVersion": "costwain.dev/v1alpha1", "kind": "Pod"}], "want ModelDeployment and Accel"),
+    "no fleet": ([POOL], "want a ModelDeployment (found 0)"),
+    "one fleet twice": (
+        [POOL, FLEET, FLEET],
+        "want every object once (found ModelDeployment default/chat again)",
+    ),
+    "another kind": (
+        [{"apiVersion": "costwain.dev/v1alpha1", "kind": "Pod"}],
+        "want ModelDeployment, AcceleratorPool and Infer",
+    ),
     "another version": ([{**POOL, "apiVersion": "v1"}, FLEET], "want apiVersion costwain.dev/v1alpha1 (found 'v1')"),
     "a field that doesn't exist": ([{**POOL, "spec": {**POOL["spec"], "size": 1}}, FLEET], "spec: size: Extra"),  # type: ignore[dict-item]
     "no mapping": (["text"], "want mappings"),

@@ -177,9 +177,11 @@ def swapping(shares: dict[str, int], *pods: Replica, per_s: float = 16.0, **chan
     return plan(*pods, load=load(per_s), memory=memory, where=where, **change)
 
 
-def test_a_swap_in_a_full_pool_goes_on_although_the_new_rung_cannot_grow_before_the_old_one_goes() -> None:
+def test_a_swap_in_a_full_pool_leaves_the_old_rung_what_the_new_one_could_only_carry_in_its_place() -> None:
     pods = (*replicas("full/mi300x", 2), replica("small/mi300x"))
-    assert swapping({"full": 50, "small": 50}, *pods).shares == {"full": 100}
+    got = swapping({"full": 50, "small": 50}, *pods)
+    assert (got.shares, codes(got)) == ({"full": 70, "small": 30}, ["ServesBoth"])
+    assert swapping({"full": 50, "small": 50}, *pods, per_s=9.0).shares == {"full": 100}
 
 
 def test_the_old_rung_is_drained_once_it_has_no_traffic() -> None:

@@ -77,6 +77,7 @@ class World:
     tenants: tuple[Tenant, ...] = ()
     tls: bool = False  # with the pair in `folder`/tls
     answer_timeout_s: float = 600
+    spill_after_s: float | None = None
     observed_percent: int = 1
     affinity: bool = True
     own_name: str = OWN_NAME
@@ -114,6 +115,7 @@ class World:
             api_keys_secret=None if self.keys is None else "chat-keys",
             tenants=self.tenants,
             tls_secret="chat-tls" if self.tls else None,
+            spill_after_s=self.spill_after_s,
         )
 
     @property
@@ -199,13 +201,13 @@ class World:
         """Starts pods and waits until the gateway sends them requests."""
         return await self.join([self.start_pod(variant) for _ in range(count)], variant)
 
-    async def join(self, pods: Sequence[StubPod], variant: str) -> list[StubPod]:
+    async def join(self, pods: Sequence[StubPod], variant: str, timeout_s: float = 10) -> list[StubPod]:
         """Waits until pods listen, announces them and waits until the gateway sends them requests."""
         for pod in pods:
             await until_listening(pod)
             self.announce(pod, variant)
         for pod in pods:
-            await eventually_async(lambda pod=pod: self.in_gateway(pod), 10, f"{pod.name} in the gateway")
+            await eventually_async(lambda pod=pod: self.in_gateway(pod), timeout_s, f"{pod.name} in the gateway")
         return list(pods)
 
     def start_vllm_stub(self, variant: str) -> StubPod:

@@ -77,7 +77,6 @@ def test_a_full_cache_sends_one_back_and_all_are_answered(server: Server) -> Non
 def test_no_more_than_its_slots_and_the_rest_waits_at_the_gateway() -> None:
     given = setup(engine=Event, scenario={"tailSeconds": 0})
     world = World(given, Fixed(1))
-    world._decide()
     for batch in steady(3 * carries(given), 600):
         world.turn(batch)
     load = world.fleet.load
@@ -121,3 +120,12 @@ def test_the_gap_between_the_engines_is_small_on_a_small_trace() -> None:
         gaps[name] = (runs[0].attainment - runs[1].attainment, runs[0].dollars / runs[1].dollars - 1)
     print("\n".join(f"{name}: attainment {a:+.4f}, dollars {d:+.2%}" for name, (a, d) in gaps.items()))
     assert all(abs(a) < 0.03 and abs(d) < 0.05 for a, d in gaps.values()), gaps
+
+
+def test_an_iteration_takes_what_the_capacity_model_says() -> None:
+    given = setup()
+    server = servers(given.fleet.spec, given.fleet.pools, given.scenario)["full", "h100"]
+    for batch in (1, 7, 64, 256):
+        for context in (0, 10, 500, 5000):
+            assert server.iteration_s(batch, batch * context) == pytest.approx(server.step_s(batch, context))
+    assert server.read_s(700) == server.read_s(700) == server.prefill_s(700)

@@ -178,9 +178,30 @@ def test_a_stretch_of_a_thinned_trace_holds_the_requests_of_the_whole(minutes: s
     assert part == whole
 
 
-def test_a_recorded_trace_cannot_be_multiplied(minutes: str) -> None:
-    with pytest.raises(TraceError, match=r"can be thinned, not multiplied: want at most 1 for minutes\.csv"):
-        read_trace(minutes, take=Take(scale=2))
+def test_a_multiplied_trace_repeats_every_request_near_its_time(minutes: str) -> None:
+    got = list(read_trace(minutes, take=Take(scale=10)))
+    times: dict[int, list[float]] = {}
+    for arrival in got:
+        times.setdefault(arrival.input_tokens - 1, []).append(arrival.t_s)
+    assert {at: len(each) for at, each in times.items()} == dict.fromkeys(range(600), 10)
+    assert all(at in each for at, each in times.items())
+    assert all(t_s >= 0 and min(abs(t_s - at), t_s + at) <= 30 for at, each in times.items() for t_s in each)
+    assert [a.t_s for a in got] == sorted(a.t_s for a in got)
+    assert len({a.t_s for a in got}) == len(got)
+
+
+def test_a_multiplied_trace_is_the_same_for_a_seed_and_its_stretches_are_those_of_the_whole(minutes: str) -> None:
+    whole = list(read_trace(minutes, take=Take(seed=3, scale=2.5)))
+    assert len(whole) == pytest.approx(1500, abs=50)
+    assert whole == list(read_trace(minutes, take=Take(seed=3, scale=2.5)))
+    assert whole != list(read_trace(minutes, take=Take(seed=4, scale=2.5)))
+    part = list(read_trace(minutes, take=Take(seed=3, scale=2.5, start_s=100, duration_s=50)))
+    assert [a.input_tokens for a in part] == [a.input_tokens for a in whole if 100 <= a.t_s < 150]
+
+
+def test_more_copies_than_anybody_means_are_refused(minutes: str) -> None:
+    with pytest.raises(TraceError, match=r"scale: want at most 1000 for the recorded minutes\.csv \(found 1001\)"):
+        read_trace(minutes, take=Take(scale=1001))
 
 
 def test_an_empty_stretch_is_refused(minutes: str) -> None:

@@ -69,7 +69,6 @@ def test_a_stock_out_keeps_a_pod_waiting_and_costs_nothing() -> None:
     stock_out = {"pools": {"h100": {"stockOuts": [{"fromSeconds": 0, "untilSeconds": 600}]}}}
     world = World(setup(scenario={**stock_out, "tailSeconds": 0}), Fixed(1))
     for batch in steady(1.0, 590):
-        world._plan or world._decide()
         world.turn(batch)
     assert [p.state for p in world.pods] == [State.PENDING]
     score = World(setup(scenario={**stock_out, "tailSeconds": 0}), Fixed(1)).run(steady(1.0, HOUR_S))

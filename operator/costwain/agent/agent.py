@@ -17,6 +17,7 @@ from costwain.agent.observe import Observer
 from costwain.agent.pods import Pod, pod_of
 from costwain.agent.program import Program, parse_program
 from costwain.agent.reconcile import commands
+from costwain.agent.waits import Waits
 
 TURN_S = 1.0  # a HAProxy that was started again is programmed within two of these
 _DRAIN_TURN_S = 0.1  # while a pod is on its way out, or HAProxy does not answer yet
@@ -37,7 +38,7 @@ class Agent:
     ) -> None:
         self._cluster, self._runtime, self._own_name, self._keys = cluster, runtime, own_name, keys
         self.observer = Observer(runtime)
-        self._membership = Membership(own_name)
+        self._membership, self._waits = Membership(own_name), Waits()
         self._config_name = f"{fleet}-gateway"
         self._changed = asyncio.Event()
         self._pods = Follower(cluster, PODS, self._changed.set)
@@ -113,13 +114,15 @@ class Agent:
             return TURN_S
         self._membership.see(self._pods.objects.values())
         pods, state = self._known_pods(), await self._runtime.state()
+        program = replace(program, late=self._waits.late(state, program.spill_after_s, time.monotonic()))
         replica = self._membership.replica(program, state, time.monotonic())
         if replica is not None:
             replica = replace(replica, state=LEAVING) if self._leaving() else replica
             state = await self._carry_out(commands(program, pods, state, replica, keys), state)
             self._turned_s = time.monotonic()
         self._mark(program, pods, state)
-        goes = any(row.in_maintenance for backend in state.backends for row in state.pods(backend).values())
+        rows = [row for backend in state.backends for row in state.pods(backend).values()]
+        goes = any(row.in_maintenance and not row.is_free for row in rows)
         return _DRAIN_TURN_S if goes or self._membership.settling else TURN_S
 
     async def _carry_out(self, lines: list[str], state: State) -> State:
@@ -143,7 +146,7 @@ class Agent:
         said = _HASH.sub("(a key)", line)
         if answer in _GOOD_ANSWERS:
             _log.info("%s", said)
-        elif not line.startswith("del server"):  # refused while a last connection closes: the next turn asks again
+        elif not line.startswith("del server"):  # refused while idle connections last: a later turn asks again
             _log.warning("%s: HAProxy says: %s", said, answer)
 
     async def _mark_loop(self) -> None:

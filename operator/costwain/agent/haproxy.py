@@ -34,6 +34,11 @@ class Counters:
         return self.status.startswith("MAINT")
 
     @property
+    def is_free(self) -> bool:
+        """Whether a server has no request and gets none any more; idle connections to it may last for seconds."""
+        return self.in_maintenance and self.sessions == 0 and self.queued == 0
+
+    @property
     def is_up(self) -> bool:
         return self.status.startswith("UP") or self.status == "no check"
 

@@ -27,7 +27,7 @@ def marks(pods: Iterable[Pod], state: State, own_name: str, live: Sequence[str])
     due = []
     for pod in pods:
         row = state.servers.get((backend(SERVING, pod.variant), server_name(pod)))
-        if pod.draining and row is None:
+        if pod.draining and (row is None or row.is_free):
             mark = _drained(pod, own_name, live)
         elif pod.draining:
             mark = Mark(pod.name)

@@ -41,6 +41,8 @@ class Program:
     variants: tuple[Variant, ...]
     max_queued: int
     tenants: tuple[Tenant, ...] = ()
+    spill_after_s: float | None = None
+    late: frozenset[str] = frozenset()  # variants whose queue has waited for longer, as this agent sees it now
 
     def on_ladder(self, ladder: Sequence[str]) -> "Program":
         """The program as a HAProxy with this ladder can follow it, while a new ladder is rolled out.
@@ -76,6 +78,7 @@ def parse_program(text: str) -> Program:
             variants=tuple(_variant(item) for item in data["variants"]),
             max_queued=int(data["maxQueuedRequests"]),
             tenants=tuple(_tenant(item) for item in data.get("tenants", ())),
+            spill_after_s=None if data.get("spillAfterSeconds") is None else float(data["spillAfterSeconds"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"program.json: {type(error).__name__}: {error}") from None

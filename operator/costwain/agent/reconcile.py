@@ -11,8 +11,11 @@ from costwain.agent.haproxy import Counters, State
 from costwain.agent.pods import Pod
 from costwain.agent.program import Program, Variant
 from costwain.agent.tenants import map_lines, tenant_lines
+from costwain.agent.waits import NEITHER, spill_marks
 from costwain.render.haproxy import AGAIN, PROGRAM_MAP, SERVING, WAITING, backend
 
+# Connections are kept for the next requests; of those that are too many half are closed each second.
+_POOL = "pool-purge-delay 1s"
 _CHECK = "check inter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down"
 _MAX_WEIGHT = 256
 
@@ -91,7 +94,7 @@ def _joins(wanted: _Wanted, state: State) -> list[str]:
         path, known = f"{wanted.backend}/{server}", here.get(server)
         if known is None:
             weight = min(whole, _MAX_WEIGHT)  # leastconn then compares load, not counts, of unequal pods
-            lines.append(f"add server {path} {address} maxconn {limit} weight {weight} pool-max-conn 0 {_CHECK}")
+            lines.append(f"add server {path} {address} maxconn {limit} weight {weight} {_POOL} {_CHECK}")
         elif known.address != address:
             continue  # another pod by the same name: the old server has to go first
         elif known.limit != limit:
@@ -109,7 +112,7 @@ def _leaves(wanted: _Wanted, state: State) -> list[str]:
         path = f"{wanted.backend}/{server}"
         if not known.in_maintenance:
             lines.append(f"set server {path} state maint")
-        elif known.sessions == 0:
+        elif known.is_free:
             lines.append(f"del server {path}")
     return lines
 
@@ -142,6 +145,14 @@ def _program_lines(program: Program, state: State, replica: Replica) -> list[str
         "model": program.model,
         "max-queued": str(replica.part(program.max_queued)),
         "shares": ",".join(map(str, program.cumulative_shares())),
+        **_spill(program, state),
         "state": replica.state,  # last: from here on requests are let in
     }
     return map_lines(state.maps[PROGRAM_MAP], entries)
+
+
+def _spill(program: Program, state: State) -> dict[str, str]:
+    """The map's line, also once after it was switched off."""
+    if program.spill_after_s is not None:
+        return {"spill": spill_marks(program, state)}
+    return {"spill": NEITHER * len(program.variants)} if "spill" in state.program else {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from costwain.render.haproxy import SERVING, WAITING
 
 NONE = "none"
-_FIELDS = 14
+_FIELDS = 15
 _NUMBER = re.compile(r"-?\d{1,18}")
 _API = "api"  # the frontend of clients; others hand requests on inside HAProxy
 
@@ -44,6 +44,7 @@ class Record:
     first_byte_s: float | None  # of a stream: from the request to the answer's first byte
     answer_bytes: int  # with its header
     seen: Seen | None
+    spilled_from: str | None = None  # the variant that it would have had, were that one's queue not late
 
     @property
     def is_stream(self) -> bool:
@@ -55,7 +56,8 @@ def parse_record(line: str) -> Record:
     words = line.split(" ")
     if len(words) != _FIELDS:
         raise ValueError(f"a record has {_FIELDS} words, found {len(words)}")
-    frontend, number, backend, server, status, ended, queued, size, tenant, served, arrived, first, count, seen = words
+    frontend, number, backend, server, status, ended, queued, size, tenant, served = words[:10]
+    arrived, first, count, seen, spilled = words[10:]
     queued_ms = _known(queued)
     in_variant = backend.startswith((f"{SERVING}.", f"{WAITING}."))
     if served != "-":  # another frontend of this HAProxy routed it anew: that one knows who answered
@@ -75,6 +77,7 @@ def parse_record(line: str) -> Record:
         first_byte_s=None if begun is None or got is None else max(got - begun, 0) / 1e6,
         answer_bytes=max(_integer(size), 0),
         seen=_seen(seen) if seen != "-" else _cut_short(_optional(count)),
+        spilled_from=None if spilled == "-" else spilled,
     )
 
 

@@ -11,6 +11,7 @@ OTHER = "other"  # a tenant that isn't configured
 _COUNTERS = {  # name: help
     "costwain_gateway_answers_total": "Answers by exact status; none: the client left before one.",
     "costwain_gateway_answers_cut_total": "Answers that broke off after they had begun, by who ended them.",
+    "costwain_gateway_spilled_total": "Requests that a neighbour answered since their own variant's queue was late.",
     "costwain_gateway_answers_without_usage_total": "Good answers of pods that tell no prompt tokens.",
     "costwain_gateway_prompt_tokens_total": "Prompt tokens, as the answers' usage tells them.",
     "costwain_gateway_completion_tokens_total": "Completion tokens by how they are known: usage, counted, estimated.",
@@ -20,7 +21,7 @@ _HISTOGRAMS = {  # name: (help, bounds)
     "costwain_gateway_time_to_first_token_seconds": ("From a request to its stream's first byte.", FIRST_TOKEN_S),
     "costwain_gateway_inter_token_latency_seconds": ("Between tokens of the streams looked at.", TOKEN_S),
 }
-_ANSWERS, _CUT, _UNTOLD, _PROMPT, _COMPLETION = _COUNTERS
+_ANSWERS, _CUT, _SPILLED, _UNTOLD, _PROMPT, _COMPLETION = _COUNTERS
 _QUEUE, _FIRST, _GAPS = _HISTOGRAMS
 _USAGE, _COUNTED, _ESTIMATED = "usage", "counted", "estimated"
 
@@ -64,6 +65,8 @@ class Tally:
         self._count(_ANSWERS, who, NONE if record.status is None else str(record.status))
         if record.cut_by is not None:
             self._count(_CUT, who, record.cut_by)
+        if record.spilled_from is not None:
+            self._count(_SPILLED, who, record.spilled_from)
         if record.queued_s is not None and record.pool != NONE:
             self._histogram(_QUEUE, who).observe(record.queued_s)
         if record.first_byte_s is not None:
@@ -118,7 +121,7 @@ class Tally:
         return self._histograms[name].setdefault(who, Histogram(_HISTOGRAMS[name][1]))
 
 
-_LABELS = {_ANSWERS: "code", _CUT: "by", _COMPLETION: "source"}
+_LABELS = {_ANSWERS: "code", _CUT: "by", _SPILLED: "from", _COMPLETION: "source"}
 
 
 def _tenant(record: Record, tenants: Collection[str]) -> str:

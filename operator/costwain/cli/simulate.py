@@ -1,7 +1,7 @@
 """`costwain simulate`: what a trace would cost, and how well it would be served, under one policy or several."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
@@ -10,18 +10,27 @@ from typing import Any
 import click
 
 from costwain.cli.format import table
-from costwain.sim import compare, report
+from costwain.sim import compare, report, several
 from costwain.sim.arrival import InputError, Take
-from costwain.sim.fleet_file import read_fleet
+from costwain.sim.fleet_file import FleetsFile, read_fleets
+from costwain.sim.oracle import Bound
 from costwain.sim.plot import svg
 from costwain.sim.policies import POLICIES
 from costwain.sim.scenario import CALM, read_scenario
 from costwain.sim.trace import FORMATS
 
+Contest = compare.Contest | several.Together
+
 _POSITIVE = click.FloatRange(min=0, min_open=True)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _OPTIONS = (
-    click.option("--trace", required=True, help="File, or synthetic:burst,rate=1,peak=8,duration=600."),
+    click.option(
+        "--trace",
+        "traces",
+        required=True,
+        multiple=True,
+        help="File, or synthetic:burst,rate=1,peak=8,duration=600; with several fleets NAME=TRACE for each.",
+    ),
     click.option("--format", "format_", type=click.Choice(FORMATS), help="Form of the trace; default by its header."),
     click.option("--scale", type=_POSITIVE, default=1.0, show_default=True, help="Share of the trace's load."),
     click.option("--start", type=click.FloatRange(min=0), default=0.0, help="Second of the trace to start at."),
@@ -51,14 +60,14 @@ def _epilog() -> str:
 @click.argument("fleet", type=_FILE)
 @_with_options
 def simulate(fleet: Path, **options: Any) -> None:
-    """Play a trace against FLEET, a YAML file with a ModelDeployment and its AcceleratorPools.
+    """Play a trace against FLEET, a YAML file with ModelDeployments, AcceleratorPools and InferenceBudgets.
 
     Nothing is started: pods, queue and bill are computed. Exit code 2 on input that can't be used.
     """
     try:
         contest = _contest(fleet, options)
-        bounds = compare.bounds(contest) if options["with_oracle"] else []
-        found = list(compare.entries(contest, options["jobs"]))
+        bounds = _bounds(contest) if options["with_oracle"] else []
+        found = list(_entries(contest, options["jobs"]))
     except InputError as error:
         raise click.UsageError(str(error)) from None
     except ModuleNotFoundError as error:
@@ -72,26 +81,58 @@ def simulate(fleet: Path, **options: Any) -> None:
         told = {**_about(fleet, options), "oracle": [{"budget": b, **asdict(bound)} for b, bound in bounds]}
         _write(options["json_path"], json.dumps(report.as_json(found, told), indent=1) + "\n")
     if options["plot_path"]:
-        _write(options["plot_path"], svg(report.rows(found)))
+        _write(options["plot_path"], svg([row for row in report.rows(found) if row.fleet in (None, several.ALL)]))
 
 
-def _contest(fleet: Path, options: dict[str, Any]) -> compare.Contest:
+def _contest(fleet: Path, options: dict[str, Any]) -> Contest:
     scenario = read_scenario(options["scenario"]) if options["scenario"] else CALM
     take = Take(options["seed"], options["scale"], options["start"], options["duration"])
     budgets = ["" if amount == "none" else amount for amount in options["budgets"]]
-    return compare.Contest(
-        fleet=read_fleet(fleet, scenario),
-        scenario=scenario,
-        trace=compare.Trace(options["trace"], options["format_"], take),
-        policies=options["policies"] or ("costwain",),
-        budgets=budgets or (None,),
-        engine=options["engine"],
-        seeds=options["seeds"],
-    )
+    common: dict[str, Any] = {
+        "scenario": scenario,
+        "policies": options["policies"] or ("costwain",),
+        "budgets": budgets or (None,),
+        "engine": options["engine"],
+        "seeds": options["seeds"],
+    }
+    file = read_fleets(fleet, scenario)
+    sources = _sources(file, options["traces"])
+    traces = {name: compare.Trace(source, options["format_"], take) for name, source in sources.items()}
+    if file.is_one:
+        ((name, one),) = file.fleets.items()
+        return compare.Contest(fleet=one, trace=traces[name], **common)
+    return several.Together(file=file, traces=traces, **common)
 
 
-def _footnote(contest: compare.Contest, found: list[compare.Entry]) -> str:
-    requests = found[0].score.requests
+def _sources(file: FleetsFile, given: tuple[str, ...]) -> dict[str, str]:
+    """Every fleet's trace; the only fleet's needs no name."""
+    if len(file.fleets) == 1 and len(given) == 1:
+        (name,) = file.fleets
+        return {name: given[0].removeprefix(f"{name}=")}
+    found: dict[str, str] = {}
+    for each in given:
+        name, _, source = each.partition("=")
+        if name not in file.fleets or name in found or not source:
+            wanted = f"want NAME=TRACE once for each of {', '.join(file.fleets)}"
+            raise InputError("--trace", wanted, repr(each))
+        found[name] = source
+    if missing := [name for name in file.fleets if name not in found]:
+        raise InputError("--trace", f"want NAME=TRACE for {', '.join(missing)} as well", ", ".join(given))
+    return found
+
+
+def _entries(contest: Contest, jobs: int) -> Iterator[compare.Entry]:
+    return compare.entries(contest, jobs) if isinstance(contest, compare.Contest) else several.entries(contest, jobs)
+
+
+def _bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
+    if not isinstance(contest, compare.Contest):
+        raise InputError("--oracle", "want one ModelDeployment and no InferenceBudget", ", ".join(contest.file.fleets))
+    return compare.bounds(contest)
+
+
+def _footnote(contest: Contest, found: list[compare.Entry]) -> str:
+    requests = next((e for e in found if e.fleet == several.ALL), found[0]).score.requests
     seeds = f"{contest.seeds} seed{'' if contest.seeds == 1 else 's'}"
     spread = "; ± is half a 95 % interval over them" if contest.seeds > 1 else ""
     estimate = "an estimate by cohorts" if contest.engine == "fluid" else "counted request by request"
@@ -104,6 +145,8 @@ def _about(fleet: Path, options: dict[str, Any]) -> dict[str, Any]:
         for k, v in options.items()
         if k not in ("json_path", "plot_path", "jobs")
     }
+    if len(options["traces"]) == 1:
+        given["trace"] = given.pop("traces")[0]
     return {"fleet": str(fleet), **{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}}
 
 

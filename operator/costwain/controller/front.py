@@ -37,6 +37,7 @@ def gateway_ready(hands: Hands, fleet: Fleet) -> bool:
 def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
     """The gateway of a fleet as its renderer wants it; its timeouts are wall seconds."""
     gateway, standing = fleet.spec.gateway, _deployment(hands, fleet)
+    spill_after_s = gateway.spill_after_seconds
     return GatewaySpec(
         fleet=fleet.name,
         namespace=fleet.namespace,
@@ -57,6 +58,7 @@ def gateway_spec(fleet: Fleet, hands: Hands) -> GatewaySpec:
         api_keys_secret=gateway.api_keys_secret_ref.name if gateway.api_keys_secret_ref else None,
         tenants=tuple(gateway.tenants or ()),
         tls_secret=gateway.tls.secret_ref.name if gateway.tls else None,
+        spill_after_s=None if spill_after_s is None else hands.clock.wall_duration_s(spill_after_s),
         deployment_uid=None if standing is None else standing["metadata"]["uid"],
     )
 

@@ -14,6 +14,7 @@ from costwain.decide.guards import Draft, Facts, guarded, within_bounds, within_
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
+from costwain.decide.pair import startable
 from costwain.decide.placement import arrange, wanted
 from costwain.decide.shared import share, told, with_claim
 from costwain.decide.shortage import floor_of
@@ -93,7 +94,7 @@ def _thrift(case: Case, choice: Choice | None) -> tuple[float, int, int]:
     """Fewest dollars first, then the lower rung, then the purse that lasts least."""
     assert case.purse is not None
     even = case.purse.even_micro_per_h
-    return (0.0, 0, even) if choice is None else (choice.mix.hourly_micro, -case.rungs.index(choice.rung), even)
+    return (0.0, 0, even) if choice is None else (choice.hourly_micro, -case.rungs.index(choice.rung), even)
 
 
 def _moved(case: Case, choice: Choice) -> Memory:
@@ -109,11 +110,13 @@ def _progress(case: Case, choice: Choice) -> Progress:
     options = choice.rung.by_place
     standing = [r for r in case.fleet.ready if r.variant == choice.rung.name]
     others = sum(r.variant != choice.rung.name for r in case.fleet.alive)
-    startable = sum(min(n, options[place].most_now) for place, n in choice.mix.counts.items())
+    soon = sum(min(n, options[place].most_now) for place, n in choice.mix.counts.items())
+    beside = (choice.beside.rung.name, choice.beside.percent) if choice.beside else None
     return Progress(
+        beside=beside,
         ready_per_s=sum(options[r.place].per_s for r in standing if r.place in options),
         needed_per_s=case.expected.now_per_s,
-        complete=len(standing) >= min(startable, case.fleet.spec.scaling.max_replicas - others),
+        complete=len(standing) >= min(soon, case.fleet.spec.scaling.max_replicas - others),
     )
 
 
@@ -122,6 +125,8 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     least = Want(0.0, scaling.min_replicas, scaling.min_replicas)
     mix = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
     counts = wanted(fleet, choice.rung, mix, case.rungs, case.expected.stable_per_s)
+    beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
+    counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))
     why, alone = choice.why, spot_alone(choice.rung, mix.counts)
     if case.expected.idle and mix is not choice.mix:
@@ -130,7 +135,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
         case,
         changed(draft, reasons=(why, *([alone] if alone else ()), *draft.reasons)),
         changed(
-            _planned(case, why, mix.hourly_micro),
+            _planned(case, why, choice.hourly_micro if mix is choice.mix else mix.hourly_micro),
             news=news if choice.news is None else (*news, choice.news),
             verdicts={r.name: _verdict(case, choice, r) for r in case.rungs},
         ),
@@ -203,5 +208,7 @@ def _verdict(case: Case, choice: Choice, rung: Rung) -> str:
         return "; ".join(problem.sentence for problem in rung.problems)
     if rung.name == choice.rung.name:
         return choice.why.sentence
+    if choice.beside and rung.name == choice.beside.rung.name:
+        return f"serves {choice.beside.percent} % beside {choice.rung.name}"
     cost = next(mix for offered, mix in case.offers if offered is rung).hourly_micro
     return f"would cost {dollars(cost)}/h"

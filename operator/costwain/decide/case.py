@@ -97,10 +97,24 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A lower rung that takes a part of the traffic: its replicas, and how many percent."""
+
+    rung: Rung
+    mix: Mix
+    percent: int
+
+
+@dataclass(frozen=True)
 class Choice:
-    """The rung that is to serve with its mix, why, and, where it changed, the news."""
+    """The rung that is to serve with its mix, why, where it changed the news, and who takes a part of its traffic."""
 
     rung: Rung
     mix: Mix
     why: Why
     news: Why | None = None
+    beside: Beside | None = None
+
+    @property
+    def hourly_micro(self) -> int:
+        return self.mix.hourly_micro + (self.beside.mix.hourly_micro if self.beside else 0)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from costwain.decide.budget import SERVE_S, Step, may_rise, may_start, may_stay, next_pays, priced, stopping_s
 from costwain.decide.case import Case, Choice
 from costwain.decide.options import Rung
+from costwain.decide.pair import Pair, paired
 from costwain.decide.reserve import mean_micro_per_h
 from costwain.decide.shortage import within_money
 from costwain.decide.sizing import Mix, Want, cheapest
@@ -23,8 +24,8 @@ def choose(case: Case) -> Choice | None:
     offers = case.offers
     step = way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
-    for rung, mix in _whole(case, payable, current, step):
-        return _told(case, Choice(rung, mix, _serves(case, rung, mix)), current, offers)
+    for choice in _whole(case, payable, current, step):
+        return _told(case, choice, current, offers)
     return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, step), current, offers)
 
 
@@ -37,22 +38,29 @@ def payable(case: Case) -> list[tuple[Rung, Mix]]:
     return [offer for offer in case.offers if _allowed(case, offer, current, step)]
 
 
-def _whole(
-    case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step
-) -> Iterator[tuple[Rung, Mix]]:
-    """Offers that carry the demand, best rung first; the rung that serves may also stay with what carries arrivals.
+def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step) -> Iterator[Choice]:
+    """Choices that carry the demand, best rung first; the rung that serves may also stay with what carries arrivals.
 
     A queue or a burst ends within minutes, and a step down for it would take as long and last for the dwell time.
     """
     full = {rung.name: mix for rung, mix in payable if not mix.short}
-    for rung in case.eligible:
+    for rung, mix in case.offers:
+        if rung is current and _needs_the_lower(case, rung):
+            beside = replace(rung, options=tuple(replace(o, most=o.most_now) for o in rung.options))
+            pair = paired(case, beside, cheapest(beside.options, case.want, case.running(rung)))
+            if pair is not None and _allowed(case, (rung, pair.both), current, step):
+                yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
         if rung.name in full:
-            yield rung, full[rung.name]
-        elif rung is current and case.count(rung):
+            yield Choice(rung, mix, _serves(case, rung, mix))
+            continue
+        if rung is current and case.count(rung):
             mixes = (case.mix(rung, want) for want in _less_and_less(case))
             lean = next((mix for mix in mixes if _allowed(case, (rung, mix), current, step)), None)
             if lean is not None and lean.per_s >= case.least_want.per_s:
-                yield rung, lean
+                yield Choice(rung, lean, _serves(case, rung, lean))
+        pair = paired(case, rung, mix) if mix.short and mix.counts else None
+        if pair is not None and _allowed(case, (rung, pair.both), current, step):
+            yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
 
 
 def _less_and_less(case: Case) -> Iterator[Want]:
@@ -68,7 +76,10 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
     ladder = [r.name for r in case.eligible]
     rises = current is not None and ladder.index(rung.name) < ladder.index(current.name)
     dwell_s = case.fleet.spec.swap.min_dwell_seconds
-    if rises and (case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s or not _can_be_created(case, rung)):
+    if rises and case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s:
+        return False
+    alone = all(place[0] == rung.name for place in mix.counts)
+    if rises and alone and not _can_be_created(case, rung):
         return False
     if purse is None:
         return True
@@ -95,6 +106,13 @@ def _can_be_created(case: Case, rung: Rung) -> bool:
         return True
     beside = [replace(o, most=o.most_now) for o in rung.options]
     return not cheapest(beside, Want(case.expected.now_per_s, 1, room), {}).short
+
+
+def _needs_the_lower(case: Case, rung: Rung) -> bool:
+    """Whether a lower rung carries a part, and what could start while it runs wouldn't carry that."""
+    ladder = [r.name for r in case.eligible]
+    below = any(case.fleet.memory.shares.get(name) for name in ladder[ladder.index(rung.name) + 1 :])
+    return below and not _can_be_created(case, rung)
 
 
 def _too_late(case: Case, current: Rung, step: Step) -> bool:
@@ -169,6 +187,13 @@ def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tup
     of = "" if case.purse.terms.shared else f" of {dollars(case.purse.limit_micro)}"
     left_text = f"{dollars(case.purse.left_micro)}{of} is left{case.purse.terms.where} until {until}"
     return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
+
+
+def _shared(case: Case, rung: Rung, pair: Pair) -> Why:
+    low = pair.beside
+    room = f"{rung.name} has accelerators for {pair.mix.per_s:.1f} of {case.want.per_s:.1f} requests/s"
+    part = f"{low.rung.name} serves {low.percent} % of conversations"
+    return Why("ServesBoth", f"{room}: {part}, both for {priced(pair.both.hourly_micro)}")
 
 
 def _serves(case: Case, rung: Rung, mix: Mix) -> Why:

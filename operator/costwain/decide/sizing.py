@@ -81,9 +81,12 @@ def _cheapest(options: tuple[Option, ...], want: Want, run: tuple[tuple[Place, i
     if free.hourly_micro >= (1 - MOVE_SAVES) * close.hourly_micro:
         return close
     per_s = max(want.per_s, min(want.per_s * (1 + MOVE_MARGIN), close.per_s))
-    wide = cover(kinds, Bounds(per_s, want.least, want.most, want.hourly_micro))
-    moved = None if wide is None else _mix(usable, wide, want)
-    return close if moved is None or moved.hourly_micro >= (1 - MOVE_SAVES) * close.hourly_micro else moved
+    wide = _cover(usable, kinds, Bounds(per_s, want.least, want.most, want.hourly_micro))
+    return (
+        close
+        if wide is None or _cost(kinds, wide) >= (1 - MOVE_SAVES) * close.hourly_micro
+        else _mix(usable, wide, want)
+    )
 
 
 def _cover(options: Sequence[Option], kinds: Sequence[Kind], bounds: Bounds) -> tuple[int, ...] | None:

@@ -10,11 +10,15 @@ from costwain.domain.snapshot import Fleet
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the new rung is: requests/s of its ready replicas, those needed, and whether more are coming."""
+    """How far the new rung is: requests/s of its ready replicas, those needed, and whether more are coming.
+
+    `beside`: the rung that takes a part for good, and how many percent.
+    """
 
     ready_per_s: float
     needed_per_s: float
     complete: bool
+    beside: tuple[str, int] | None = None
 
 
 def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, now_s: float) -> Memory:
@@ -24,19 +28,23 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
     share climbs the steps, each not before `stepSeconds` and not before its ready replicas carry that share. While
     none of them is ready, the others have it all.
     """
-    swap = fleet.spec.swap
-    serving = _serving(fleet, target, memory)
+    swap, ready = fleet.spec.swap, {r.variant for r in fleet.ready}
+    low, part = progress.beside if progress.beside and progress.beside[0] in ready else ("", 0)
+    serving = _serving(fleet, target, memory) or ({low: part} if low else {})
     if not serving:
         return _with(memory, {target: 100}, now_s)
-    if not any(r.variant == target for r in fleet.ready):
+    if target not in ready:
         return _with(memory, _scaled(serving, 100), None)
-    share = memory.shares.get(target, 0)
+    share, most = memory.shares.get(target, 0), 100 - part
+    if share >= most:  # what it can't carry is taken from it at once
+        return _with(memory, {target: most, **({low: part} if low else {})}, now_s if share > most else None)
     waited_s = now_s - memory.stepped_at_s if memory.stepped_at_s is not None else math.inf
-    following = next((p for p in swap.step_percents if p > share), 100)
+    following = min(most, next((p for p in swap.step_percents if p > share), 100))
     enough = progress.complete or progress.ready_per_s >= progress.needed_per_s * following / 100
     if waited_s <= 0 or waited_s < swap.step_seconds or not enough:
         return _with(memory, {target: share, **_scaled(serving, 100 - share)}, None)
-    return _with(memory, {target: following, **_scaled(serving, 100 - following)}, now_s)
+    rest = {low: part} if low and following == most else _scaled(serving, 100 - following)
+    return _with(memory, {target: following, **rest}, now_s)
 
 
 def _serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:

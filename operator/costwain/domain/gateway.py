@@ -66,6 +66,12 @@ class Gateway(Api):
     )
     tenants: Annotated[list[Tenant], Field(max_length=256)] | None = Field(None, description="Limits by tenant.")
     tls: GatewayTls | None = Field(None, description="HTTPS with a certificate of your own.")
+    spill_after_seconds: int | None = Field(
+        None,
+        ge=1,
+        le=86400,
+        description="While a variant's oldest request waits for longer, new ones go to a neighbour that serves.",
+    )
     disclose_variant: bool = Field(True, description="Send x-costwain-variant with every answer.")
     observed_streams_percent: int = Field(
         1,
@@ -80,9 +86,9 @@ class Gateway(Api):
     rules: ClassVar = (
         later("httpRoute"),
         Rule(
-            "self.mode != 'None' || !has(self.apiKeysSecretRef) && !has(self.tls)",
-            "apiKeysSecretRef and tls need mode Managed: with None there is no gateway",
-            lambda v: v.is_managed or (v.api_keys_secret_ref is None and v.tls is None),
+            "self.mode != 'None' || !has(self.apiKeysSecretRef) && !has(self.tls) && !has(self.spillAfterSeconds)",
+            "apiKeysSecretRef, tls and spillAfterSeconds need mode Managed: with None there is no gateway",
+            lambda v: v.is_managed or (v.api_keys_secret_ref, v.tls, v.spill_after_seconds) == (None, None, None),
         ),
         Rule(
             "!has(self.tenants) || has(self.apiKeysSecretRef)",

@@ -60,7 +60,8 @@ def rows_of(ending: Ending) -> list[tuple[str, str]]:
     rows.append(("without swap", "not asked" if without is None else f"{dollars(without)} for the best variant alone"))
     for i, swap in enumerate(ending.swaps):
         rows.append(("" if i else "swaps", f"{clock_text(swap.at_s)} {swap.code}: {swap.sentence}"))
-    return rows if ending.swaps else [*rows, ("swaps", "none")]
+    paid = "none" if ending.limit_micro is None else "none: the budget paid what was asked for all along"
+    return rows if ending.swaps else [*rows, ("swaps", paid)]
 
 
 def lines_of(ending: Ending) -> list[str]:

@@ -21,6 +21,8 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108  a mount, not a temporary file
 # Time for the gateway to forget a pod that goes without its drain (a roll-out, an eviction).
 _PRE_STOP_S = 5
 # /health refuses the connection until the engine serves, so asking often costs nothing and finds it soon.
+# The gateway hangs up first, after seconds: a large request that meets a pod hanging up can't be sent again.
+_KEEP_ALIVE_S = "600"
 _STARTUP_PERIOD_S = 2
 
 
@@ -124,6 +126,7 @@ def _env(target: ModelTarget) -> list[Manifest]:
         "HF_HOME": f"{_CACHE}/huggingface",
         "VLLM_CACHE_ROOT": f"{_CACHE}/vllm",
         "VLLM_ENGINE_READY_TIMEOUT_S": str(engine.startup_timeout_seconds),  # its own 600 s would end a slow load
+        "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": _KEEP_ALIVE_S,
         **({"HF_HUB_OFFLINE": "1"} if _claim(model) else {}),
         **_by_name(target.pool.pod_defaults.env),
         **_by_name(engine.env),

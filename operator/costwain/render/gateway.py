@@ -30,6 +30,7 @@ def program(spec: GatewaySpec, shares: Mapping[str, float], slots: Mapping[str, 
         "variants": variants,
         "maxQueuedRequests": spec.max_queued_requests,
         "queueTimeoutSeconds": spec.queue_timeout_s,
+        "spillAfterSeconds": spec.spill_after_s,
         "tenants": [tenant.model_dump(by_alias=True, exclude_none=True) for tenant in spec.tenants],
     }
     return json.dumps(document, indent=2) + "\n"

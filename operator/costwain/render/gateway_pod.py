@@ -23,8 +23,8 @@ _BASE_MIB = 512
 class GatewaySpec:
     """One gateway; `ladder` holds the variants' names, best first. Seconds are wall seconds.
 
-    `replicas`, `max_queued_requests` (a variant) and `tenants` change at run time; a change of any other value rolls
-    the pods.
+    `replicas`, `max_queued_requests` (a variant), `tenants` and `spill_after_s` change at run time; a change of any
+    other value rolls the pods.
     """
 
     fleet: str
@@ -48,6 +48,7 @@ class GatewaySpec:
     tenants: tuple[Tenant, ...] = ()
     tls_secret: str | None = None  # with it HTTPS alone
     deployment_uid: str | None = None  # owner of the rest once there is one, so that all goes with it
+    spill_after_s: float | None = None  # a queue that waits for longer gives new requests to a neighbour
 
     @property
     def limits(self) -> Limits:

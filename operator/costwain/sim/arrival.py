@@ -37,8 +37,8 @@ class Take:
     """Which part of a trace to take, and how much of it.
 
     `start_s` and `duration_s` (None: to the end) cut a stretch, whose arrivals then count from its start.
-    `scale` is the share of the load: a recorded trace keeps each request with that chance, so at most 1;
-    where requests are drawn from rates it multiplies the rates. `seed` decides every draw.
+    `scale` is the share of the load: a recorded trace keeps each request with that chance, and beyond 1 repeats it
+    so many times; where requests are drawn from rates it multiplies the rates. `seed` decides every draw.
     """
 
     seed: int = 0

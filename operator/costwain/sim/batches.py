@@ -3,16 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costwain.sim.arrival import Arrival
+from costwain.sim.arrival import Arrival, TraceError
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Requests of one turn; tokens. `long_output` is their 95th percentile, `outputs` five even quantiles.
+    """Requests of one turn; tokens. `count` of them; `arrivals` and `inputs` are a sample where they were drawn as one.
+
+    `long_output` is their 95th percentile, `outputs` five even quantiles.
 
     `input_spread` is the mean square of the prompts over the square of their mean: 1 where all are alike.
     """
 
+    count: int
     arrivals: tuple[Arrival, ...]
     inputs: tuple[int, ...]
     mean_input: float
@@ -22,28 +25,32 @@ class Batch:
     input_spread: float
 
     @property
-    def count(self) -> int:
-        return len(self.arrivals)
-
-    @property
     def tokens(self) -> float:
         """Tokens of the mean request, in and out."""
         return self.mean_input + self.mean_output
 
 
-NOTHING = Batch((), (), 0.0, 0.0, 0.0, (), 1.0)
-_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+NOTHING = Batch(0, (), (), 0.0, 0.0, 0.0, (), 1.0)
+MOST_S = 400 * 86400.0  # every turn is simulated, also those without requests
+OUTPUT_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def batches(arrivals: Iterable[Arrival], turn_s: float) -> list[Batch]:
-    """One batch a turn from the trace's start to its last arrival."""
+    """One batch a turn from the trace's start to its last arrival; raises TraceError where that is years away."""
     cut: list[list[Arrival]] = []
     for arrival in arrivals:
+        check_length(arrival.t_s)
         at = int(arrival.t_s // turn_s)
         while len(cut) <= at:
             cut.append([])
         cut[at].append(arrival)
     return [_batch(each) for each in cut]
+
+
+def check_length(t_s: float) -> None:
+    """Raises TraceError where a request comes so late that simulating every turn until then has no end."""
+    if t_s > MOST_S:
+        raise TraceError("trace", f"want at most {MOST_S / 86400:g} days of requests", f"one at {t_s:g} s")
 
 
 def _batch(arrivals: list[Arrival]) -> Batch:
@@ -53,11 +60,12 @@ def _batch(arrivals: list[Arrival]) -> Batch:
     outputs = sorted(a.output_tokens for a in arrivals)
     mean_input = sum(a.input_tokens for a in arrivals) / n
     return Batch(
+        count=n,
         arrivals=tuple(arrivals),
         inputs=tuple(sorted(a.input_tokens for a in arrivals)),
         mean_input=mean_input,
         mean_output=sum(outputs) / n,
         long_output=outputs[int(0.95 * (n - 1))],
-        outputs=tuple(outputs[round(q * (n - 1))] for q in _QUANTILES),
+        outputs=tuple(outputs[round(q * (n - 1))] for q in OUTPUT_QUANTILES),
         input_spread=sum(a.input_tokens**2 for a in arrivals) / n / mean_input**2,
     )

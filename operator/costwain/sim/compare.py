@@ -1,8 +1,12 @@
 """Compare: the same requests, cold starts and losses for every policy, seed by seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import TypeVar
 
 from costwain.domain.money import decimal_of, micro_of
 from costwain.domain.spec import Budget, ModelDeploymentSpec
@@ -10,13 +14,16 @@ from costwain.sim.arrival import InputError
 from costwain.sim.batches import Batch, batches
 from costwain.sim.event import Event
 from costwain.sim.fleet_file import FleetFile
+from costwain.sim.flow import turns
 from costwain.sim.fluid import Fluid
 from costwain.sim.oracle import Bound, oracle
 from costwain.sim.policies import Facts, policy_of
 from costwain.sim.scenario import Scenario
 from costwain.sim.score import Score
-from costwain.sim.trace import Take, read_trace
+from costwain.sim.trace import Take, is_servegen, read_trace
 from costwain.sim.world import EngineOf, Setup, World
+
+Task = TypeVar("Task")
 
 ENGINES: dict[str, EngineOf] = {"fluid": Fluid, "event": Event}
 PEAK_S = 300.0
@@ -46,12 +53,13 @@ class Contest:
 
 @dataclass(frozen=True)
 class Entry:
-    """One run's score."""
+    """One run's score; `fleet` where there are several."""
 
     policy: str
     budget: str | None
     seed: int
     score: Score
+    fleet: str | None = None
 
 
 def check(contest: Contest) -> None:
@@ -65,19 +73,25 @@ def check(contest: Contest) -> None:
 def entries(contest: Contest, jobs: int = 1) -> Iterator[Entry]:
     """Every run's score, seed by seed; raises InputError on a trace that can't be read."""
     check(contest)
-    tasks = [(contest, seed) for seed in range(contest.seeds)]
+    tasks = [(contest, *each) for each in product(range(contest.seeds), contest.budgets, contest.policies)]
+    return spread(_run, tasks, jobs)
+
+
+def spread(run: Callable[[Task], list[Entry]], tasks: Sequence[Task], jobs: int) -> Iterator[Entry]:
+    """What every task gives, in their order, from so many processes; each keeps the requests that it read last."""
+    load_of.cache_clear()
     if jobs <= 1 or len(tasks) == 1:
         for task in tasks:
-            yield from _seed(task)
+            yield from run(task)
         return
     with ProcessPoolExecutor(min(jobs, len(tasks))) as pool:
-        for found in pool.map(_seed_list, tasks):
+        for found in pool.map(run, tasks):
             yield from found
 
 
 def bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
     """The oracle's bound for the first seed's requests, by budget; raises ModuleNotFoundError without its solver."""
-    load = _load(contest, 0)
+    load = load_of(contest.trace, contest.scenario.turn_seconds, (0, contest.engine))
     found = []
     for amount in contest.budgets:
         spec = _budgeted(contest.fleet.spec, amount)
@@ -86,25 +100,25 @@ def bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
     return found
 
 
-def _load(contest: Contest, seed: int) -> list[Batch]:
-    take = replace(contest.trace.take, seed=contest.trace.take.seed + seed)
-    return batches(read_trace(contest.trace.source, contest.trace.format, take), contest.scenario.turn_seconds)
+@lru_cache(maxsize=2)
+def load_of(trace: Trace, turn_s: float, run: tuple[int, str]) -> list[Batch]:
+    """The requests of a run, turn by turn; `run` is its seed and engine."""
+    take = replace(trace.take, seed=trace.take.seed + run[0])
+    if run[1] == "fluid" and is_servegen(trace.source, trace.format):
+        drawn = turns(Path(trace.source), take, turn_s)
+        if drawn is not None:
+            return drawn
+    return batches(read_trace(trace.source, trace.format, take), turn_s)
 
 
-def _seed_list(task: tuple[Contest, int]) -> list[Entry]:
-    return list(_seed(task))
-
-
-def _seed(task: tuple[Contest, int]) -> Iterator[Entry]:
-    contest, seed = task
-    load = _load(contest, seed)
-    facts = facts_of(load, contest.scenario.turn_seconds)
-    for amount in contest.budgets:
-        spec = _budgeted(contest.fleet.spec, amount)
-        setup = Setup(replace(contest.fleet, spec=spec), contest.scenario, ENGINES[contest.engine], seed)
-        for name in contest.policies:
-            score = World(setup, policy_of(name, facts)).run(load)
-            yield Entry(name, spec.budget.amount if spec.budget else None, seed, score)
+def _run(task: tuple[Contest, int, str | None, str]) -> list[Entry]:
+    contest, seed, amount, name = task
+    turn_s = contest.scenario.turn_seconds
+    load = load_of(contest.trace, turn_s, (seed, contest.engine))
+    spec = _budgeted(contest.fleet.spec, amount)
+    setup = Setup(replace(contest.fleet, spec=spec), contest.scenario, ENGINES[contest.engine], seed)
+    score = World(setup, policy_of(name, facts_of(load, turn_s))).run(load)
+    return [Entry(name, spec.budget.amount if spec.budget else None, seed, score)]
 
 
 def facts_of(load: Sequence[Batch], turn_s: float) -> Facts:

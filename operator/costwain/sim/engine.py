@@ -6,7 +6,7 @@ from typing import Protocol
 
 from costwain.decide.capacity import Slo
 from costwain.domain.plan import Place
-from costwain.domain.snapshot import Load
+from costwain.domain.snapshot import Load, Work
 from costwain.sim.batches import Batch
 from costwain.sim.pods import Pod
 from costwain.sim.server import Server
@@ -40,6 +40,10 @@ class Engine(Protocol):
 
     def serve(self, batch: Batch, scene: Scene) -> Load:
         """Passes one turn; what the gateway and the engines report at its end."""
+        ...
+
+    def work(self, pod: Pod) -> Work | None:
+        """What a pod did in the last turn, as its own metrics would tell; None where that isn't known."""
         ...
 
     def is_free(self, pod: Pod, now_s: float) -> bool:

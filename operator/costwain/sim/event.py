@@ -9,7 +9,7 @@ from collections import deque
 from functools import partial
 
 from costwain.domain.snapshot import Answers as Told
-from costwain.domain.snapshot import Load, State
+from costwain.domain.snapshot import Load, State, Work
 from costwain.sim.batches import Batch
 from costwain.sim.engine import Scene, Terms
 from costwain.sim.pods import Pod
@@ -28,7 +28,10 @@ class Event:
         self._replicas: dict[str, Replica] = {}
         self._draw = random.Random("shares")  # noqa: S311
         self._done: list[Request] = []
+        self._open: dict[str, list[tuple[str, Replica, int]]] = {}  # ready pods by variant, with their slots
         self._quick: dict[str, list[bool]] = {}
+        self._read: dict[str, tuple[int, int]] = {}  # running requests and tokens so far, by pod
+        self._works: dict[str, Work] = {}
 
     def serve(self, batch: Batch, scene: Scene) -> Load:
         """Passes one turn, from arrival to arrival and at least once a second."""
@@ -40,11 +43,16 @@ class Event:
         origin_s, now_s = self._origin_s(batch, scene), scene.start_s
         for arrival in batch.arrivals:
             at_s = origin_s + arrival.t_s
-            now_s = self._pass(now_s, at_s, scene)
+            now_s = self._pass(now_s, at_s)
             self._arrive(Request(at_s, arrival.input_tokens, max(1, arrival.output_tokens)), scene)
-            self._dispatch(at_s, scene)
-        self._pass(now_s, scene.end_s, scene)
+            self._dispatch(at_s)
+        self._pass(now_s, scene.end_s)
+        self._look(scene)
         return self._load(batch.count / turn_s, scene)
+
+    def work(self, pod: Pod) -> Work | None:
+        """From its counters at the ends of the last two turns."""
+        return self._works.get(pod.name)
 
     def is_free(self, pod: Pod, now_s: float) -> bool:
         """Whether it has answered all that it took."""
@@ -77,6 +85,11 @@ class Event:
                 self._replicas[pod.name] = Replica(
                     self._terms.servers[pod.place], scene.start_s, partial(self._count, pod.place[0])
                 )
+        self._open = {}
+        for pod in scene.pods:
+            if pod.state is State.READY and pod.name in self._replicas:
+                each = (pod.name, self._replicas[pod.name], self._slots(pod, scene))
+                self._open.setdefault(pod.place[0], []).append(each)
 
     def _count(self, variant: str, request: Request, at_s: float) -> None:
         first_s = request.first_s if request.first_s is not None else at_s
@@ -106,15 +119,16 @@ class Event:
         else:
             queue.append(request)
 
-    def _pass(self, from_s: float, to_s: float, scene: Scene) -> float:
+    def _pass(self, from_s: float, to_s: float) -> float:
         """Lets every replica run until an instant; second by second while requests wait for a slot."""
         now_s = from_s
         while now_s < to_s:
             now_s = min(to_s, now_s + _TICK_S) if any(self._queues.values()) else to_s
             for replica in self._replicas.values():
-                replica.advance(now_s)
+                if replica.quiet_until_s <= now_s:
+                    replica.advance(now_s)
             self._give_up(now_s)
-            self._dispatch(now_s, scene)
+            self._dispatch(now_s)
         return max(from_s, to_s)
 
     def _give_up(self, now_s: float) -> None:
@@ -122,23 +136,33 @@ class Event:
             while queue and now_s - queue[0].arrived_s > self._terms.queue_timeout_s:
                 self._terms.tally.lose(1, queue.popleft().arrived_s)
 
-    def _dispatch(self, now_s: float, scene: Scene) -> None:
+    def _dispatch(self, now_s: float) -> None:
         for variant, queue in self._queues.items():
             if not queue:
                 continue
-            open_to = [
-                (pod, self._replicas[pod.name])
-                for pod in scene.pods
-                if pod.place[0] == variant and pod.state is State.READY and pod.name in self._replicas
-            ]
+            open_to = self._open.get(variant, ())
             while queue:
-                free = [(r.outstanding, pod.name, r) for pod, r in open_to if r.outstanding < self._slots(pod, scene)]
+                free = [(n, name, r) for name, r, slots in open_to if (n := r.outstanding) < slots]
                 if not free:
                     break
-                min(free, key=lambda each: each[:2])[2].submit(queue.popleft(), now_s)
+                _, _, replica = min(free)  # names differ, so replicas are never compared
+                replica.advance(now_s)
+                replica.submit(queue.popleft(), now_s)
 
     def _slots(self, pod: Pod, scene: Scene) -> int:
         return scene.slots.get(pod.place, self._terms.servers[pod.place].most)
+
+    def _look(self, scene: Scene) -> None:
+        """Reads every replica's metrics, as a scrape at the turn's end does."""
+        before, over_s = self._read, scene.end_s - scene.start_s
+        for replica in self._replicas.values():
+            replica.advance(scene.end_s)
+        self._read = {name: (replica.running, replica.tokens) for name, replica in self._replicas.items()}
+        self._works = {
+            name: Work(scene.end_s, over_s, before[name][0], running, (tokens - before[name][1]) / over_s)
+            for name, (running, tokens) in self._read.items()
+            if name in before
+        }
 
     def _load(self, arrivals_per_s: float, scene: Scene) -> Load:
         running: dict[str, int] = {}

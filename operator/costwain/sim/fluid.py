@@ -7,14 +7,14 @@ spread evenly over its cohort, and prompts are judged by the cohort's own length
 
 import bisect
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from costwain.decide.attainment import met
 from costwain.decide.capacity import TTFT_FIXED_S, TTFT_PREFILLS_AHEAD
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Answers as Told
-from costwain.domain.snapshot import Load, State
+from costwain.domain.snapshot import Load, State, Work
 from costwain.sim.batches import Batch
 from costwain.sim.engine import Scene, Terms
 from costwain.sim.pods import Pod
@@ -56,12 +56,16 @@ class Fluid:
         self._served: list[tuple[float, Batch]] = []
         self._quick: dict[str, tuple[float, float]] = {}
         self._running: dict[str, float] = {}
+        self._read: dict[Place, float] = {}  # running requests a pod, by place, at the turn's end
+        self._before: dict[Place, float] = {}  # and at the end of the turn before
+        self._works: dict[Place, Work] = {}
 
     def serve(self, batch: Batch, scene: Scene) -> Load:
         """Passes one turn: requests come, each variant's queue is worked off, late ones give up."""
         self._terms.tally.arrived += batch.count
         self._route(batch, scene)
         self._served, self._running, self._quick = [], {}, {}
+        self._before, self._read, self._works = self._read, {}, {}
         for variant in sorted(self._queues):
             self._drop_late(variant, scene.start_s)
             self._work(variant, scene)
@@ -76,6 +80,10 @@ class Fluid:
             output_tokens=sum(count * b.mean_output for count, b in self._served) / n if n else None,
             answers={v: Told(n, ((self._terms.slo.tpot_s, quick),)) for v, (n, quick) in self._quick.items()},
         )
+
+    def work(self, pod: Pod) -> Work | None:
+        """All pods of a place do the same; unknown where the turn had no steady batch."""
+        return self._works.get(pod.place) if pod.state is State.READY else None
 
     def is_free(self, pod: Pod, now_s: float) -> bool:
         """A draining pod is free once its longest answers are given; a notice of minutes is longer than those."""
@@ -135,7 +143,10 @@ class Fluid:
             until_s = min(end_s, scene.end_s)
             self._count(variant, cohort, done, (begin_s, until_s), lines)
             now_s = begin_s + done / rate
-            if done >= cohort.count - 1e-9:
+            ended = done >= cohort.count - 1e-9
+            if backlog != ended:
+                self._look(counts, cohort.batch, scene, lines)
+            if ended:
                 queue.popleft()
                 continue
             cohort.first_s += (cohort.last_s - cohort.first_s) * done / cohort.count
@@ -164,6 +175,15 @@ class Fluid:
         running = sum(line.batch * n for line, n in zip(lines, counts.values(), strict=True))
         self._running[next(iter(counts))[0]] = running
         return rates, lines
+
+    def _look(self, counts: Mapping[Place, int], batch: Batch, scene: Scene, lines: Sequence[_Line]) -> None:
+        """Reads the pods' metrics after a turn at one batch: none runs yet in the fixed part of its first token."""
+        for place, line in zip(counts, lines, strict=True):
+            per_s = line.server.per_s(line.batch, batch.mean_input, batch.mean_output)
+            running = self._read[place] = max(0.0, line.batch - per_s * TTFT_FIXED_S)
+            if place in self._before:
+                over_s, tokens_per_s = scene.end_s - scene.start_s, per_s * batch.mean_output
+                self._works[place] = Work(scene.end_s, over_s, self._before[place], running, tokens_per_s)
 
     def _count(self, variant: str, cohort: _Cohort, done: float, span: tuple[float, float], lines: list[_Line]) -> None:
         """Counts answers: the wait runs from that of the first to that of the last in the part that was served."""
@@ -207,4 +227,6 @@ class Fluid:
         ahead = 1 + TTFT_PREFILLS_AHEAD * line.batch
         if line.server.prefill_s(batch.inputs[-1]) * ahead <= slack_s:
             return 1.0
-        return bisect.bisect_right(batch.inputs, slack_s, key=lambda n: line.server.prefill_s(n) * ahead) / batch.count
+        return bisect.bisect_right(batch.inputs, slack_s, key=lambda n: line.server.prefill_s(n) * ahead) / len(
+            batch.inputs
+        )

@@ -19,7 +19,7 @@ class Market:
     """The scenario's pools over time; `seed` decides cold starts and losses."""
 
     def __init__(
-        self, scenario: Scenario, pools: Mapping[str, Pool], servers: Mapping[Place, Server], seed: int
+        self, scenario: Scenario, pools: Mapping[str, Pool], servers: Mapping[Place, Server], seed: int | str
     ) -> None:
         self._scenario, self._pools, self._servers = scenario, pools, servers
         self._draw = random.Random(f"market/{seed}")  # noqa: S311

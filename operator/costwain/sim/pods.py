@@ -1,12 +1,12 @@
 """Pods of a simulation: they wait for a node, load, serve, drain and go, and are obedient to a plan."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from costwain.decide.metering import Bill
 from costwain.domain.plan import FleetPlan, Place
-from costwain.domain.snapshot import Pool, Replica, State
+from costwain.domain.snapshot import Pool, Replica, State, Work
 from costwain.sim.market import Market
 
 ENDS_S = 10.0  # from the deletion until the pod is gone
@@ -28,9 +28,10 @@ class Pod:
     lost_s: float = math.inf
     gone_s: float = math.inf
 
-    def replica(self) -> Replica:
-        """What a policy sees of it."""
-        return Replica(self.name, self.name, *self.place, self.state, self.since_s, self.accelerators, self.bound_s)
+    def replica(self, work: Work | None = None) -> Replica:
+        """What a policy sees of it, with what it did in the last turn."""
+        held = (self.accelerators, self.bound_s)
+        return Replica(self.name, self.name, *self.place, self.state, self.since_s, *held, work)
 
     def moved(self, state: State, at_s: float) -> None:
         """Puts it into a state."""
@@ -107,7 +108,7 @@ class Pods:
         node_s, start_s = self._market.cold_start_s(place)
         self._pods[name] = Pod(name, place, self._accelerators.get(place, 1), now_s, node_s, start_s)
 
-    def bills(self, pools: dict[str, Pool]) -> list[Bill]:
+    def bills(self, pools: Mapping[str, Pool]) -> list[Bill]:
         """What is on the bill now."""
         return [_bill(pod, pools[pod.place[1]]) for pod in self._pods.values() if pod.bound_s is not None]
 

@@ -49,10 +49,17 @@ class Replica:
         self._ends: list[tuple[int, int, Request]] = []  # (iteration at which it ends, tie, request)
         self._clock = self._tie = 0
         self._held = 0
+        self.tokens = 0  # of answers, since its start
+        self.quiet_until_s = math.inf  # nobody comes, goes or is read before
 
     @property
     def outstanding(self) -> int:
         return len(self._waiting) + len(self._reading) + len(self._ends)
+
+    @property
+    def running(self) -> int:
+        """Requests in its batch, those whose prompts are read included, as vLLM counts them."""
+        return len(self._reading) + len(self._ends)
 
     def requests(self) -> list[Request]:
         """All that it was given and hasn't answered."""
@@ -62,11 +69,21 @@ class Replica:
         """Takes a request; HTTP, tokenizer and hand-over are the fixed part of the TTFT."""
         if not self.outstanding:
             self.at_s = max(self.at_s, at_s)
+        self.quiet_until_s = self.at_s
         request.ready_s, request.unread = at_s + TTFT_FIXED_S, request.input_tokens
         self._waiting.append(request)
 
     def advance(self, until_s: float) -> None:
         """Runs every iteration that is over by an instant."""
+        self._run(until_s)
+        if self._reading or self._waiting:
+            self.quiet_until_s = self.at_s
+        elif self._ends:  # steps only grow longer until the first of them ends
+            self.quiet_until_s = self.at_s + (self._ends[0][0] - self._clock) * self._step_s(len(self._ends))
+        else:
+            self.quiet_until_s = math.inf
+
+    def _run(self, until_s: float) -> None:
         while True:
             self._admit()
             if self._reading:
@@ -101,7 +118,7 @@ class Replica:
             if budget <= 0:
                 break
         took_s = self._step_s(decoding) if decoding else 0.0
-        took_s += sum(self._server.prefill_s(n) for n in chunks)
+        took_s += sum(map(self._server.read_s, chunks))
         if self.at_s + took_s > until_s:
             return False
         self.at_s += took_s
@@ -117,6 +134,7 @@ class Replica:
         if request.first_s is None:
             request.first_s = self.at_s
         request.produced += 1
+        self.tokens += 1
         self._held += 1
         self._tie += 1
         heapq.heappush(self._ends, (self._clock + request.output_tokens - request.produced, self._tie, request))
@@ -140,6 +158,7 @@ class Replica:
     def _tick(self, times: int) -> None:
         self._clock += times
         self._held += times * len(self._ends)
+        self.tokens += times * len(self._ends)
         self._end_due()
 
     def _end_due(self) -> None:
@@ -150,7 +169,7 @@ class Replica:
             self._done(request, self.at_s)
 
     def _step_s(self, batch: int) -> float:
-        return self._server.step_s(batch, self._held / batch)
+        return self._server.iteration_s(batch, self._held)
 
     def _make_room(self) -> None:
         """Sends the one with most to go back to the queue while the next tokens don't fit; it is computed again."""

@@ -38,26 +38,27 @@ def figure(values: Sequence[float]) -> Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """One policy under one budget, over all seeds."""
+    """One policy under one budget, over all seeds; `fleet` where there are several."""
 
     policy: str
     budget: str | None
     figures: dict[str, Figure]
+    fleet: str | None = None
 
 
 def rows(entries: Sequence[Entry]) -> list[Row]:
-    """One row a policy and budget, in the order in which they first came."""
-    groups: dict[tuple[str, str | None], list[Score]] = {}
+    """One row a policy, budget and fleet, in the order in which they first came."""
+    groups: dict[tuple[str, str | None, str | None], list[Score]] = {}
     for entry in entries:
-        groups.setdefault((entry.policy, entry.budget), []).append(entry.score)
+        groups.setdefault((entry.policy, entry.budget, entry.fleet), []).append(entry.score)
     found = []
-    for (policy, budget), scores in groups.items():
+    for (policy, budget, fleet), scores in groups.items():
         figures = {}
         for field in fields(Score):
             values = [value for score in scores if (value := getattr(score, field.name)) is not None]
             if values:
                 figures[field.name] = figure(values)
-        found.append(Row(policy, budget, figures))
+        found.append(Row(policy, budget, figures, fleet))
     return found
 
 
@@ -79,11 +80,14 @@ _COLUMNS: tuple[tuple[str, str, float, str], ...] = (  # title, field, factor, f
 
 def cells(found: Sequence[Row]) -> list[list[str]]:
     """The table's cells, a header first; what doesn't exist is a dash."""
-    header = ["policy", "budget", *(title for title, *_ in _COLUMNS)]
-    return [
-        header,
-        *([row.policy, row.budget or "none", *map(_cell, [row] * len(_COLUMNS), _COLUMNS)] for row in found),
-    ]
+    several = any(row.fleet for row in found)
+    header = ["policy", *(["fleet"] if several else []), "budget", *(title for title, *_ in _COLUMNS)]
+    return [header, *(_cells(row, several) for row in found)]
+
+
+def _cells(row: Row, several: bool) -> list[str]:
+    who = [row.policy, row.fleet or ""] if several else [row.policy]
+    return [*who, row.budget or "none", *(_cell(row, column) for column in _COLUMNS)]
 
 
 def _cell(row: Row, column: tuple[str, str, float, str]) -> str:
@@ -108,9 +112,11 @@ def as_json(entries: Sequence[Entry], about: dict[str, Any]) -> dict[str, Any]:
     """Everything: what was run, the means, and every run by itself."""
     return {
         **about,
-        "rows": [
-            {"policy": r.policy, "budget": r.budget, "figures": {k: asdict(v) for k, v in r.figures.items()}}
-            for r in rows(entries)
-        ],
-        "runs": [{"policy": e.policy, "budget": e.budget, "seed": e.seed, "score": asdict(e.score)} for e in entries],
+        "rows": [{**_who(r), "figures": {k: asdict(v) for k, v in r.figures.items()}} for r in rows(entries)],
+        "runs": [{**_who(e), "seed": e.seed, "score": asdict(e.score)} for e in entries],
     }
+
+
+def _who(each: Row | Entry) -> dict[str, Any]:
+    of = {} if each.fleet is None else {"fleet": each.fleet}
+    return {"policy": each.policy, **of, "budget": each.budget}

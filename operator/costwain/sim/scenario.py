@@ -88,6 +88,7 @@ class Scenario(Api):
         return own.cold_start if own is not None and own.cold_start is not None else self.cold_start
 
 
+_FIRST_YEAR, _LAST_YEAR = 1971, 2999  # every calendar window around such an instant exists
 CALM = Scenario.model_validate({})
 
 
@@ -96,4 +97,12 @@ def read_scenario(path: Path) -> Scenario:
     found = documents(path)
     if len(found) != 1:
         raise InputError(str(path), "want one YAML document", str(len(found)))
-    return validated(Scenario, found[0], str(path))
+    scenario = validated(Scenario, found[0], str(path))
+    try:
+        sane = _FIRST_YEAR <= datetime.fromisoformat(scenario.start).year <= _LAST_YEAR
+    except ValueError:
+        sane = False
+    if not sane:
+        wanted = f"want an instant that exists, {_FIRST_YEAR} to {_LAST_YEAR}"
+        raise InputError(f"{path}: start", wanted, repr(scenario.start))
+    return scenario

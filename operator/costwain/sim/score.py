@@ -1,15 +1,16 @@
 """Score: what one run came to, and the track that is kept of it turn by turn."""
 
 import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from costwain.decide.window import Window, window
 from costwain.domain.ledger import SpendLedgerSpec
-from costwain.domain.money import MICRO, micro_of
+from costwain.domain.money import MICRO
 from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet, State
 from costwain.domain.spec import ModelDeploymentSpec
-from costwain.sim.tally import Tally
+from costwain.sim.tally import Tally, joined
+from costwain.sim.windows import Windows
 
 FLAP_S = 900.0  # a reversal within so long is a flap
 
@@ -49,10 +50,10 @@ class Track:
     def __init__(self, spec: ModelDeploymentSpec, start_s: float, spent_micro: int = 0) -> None:
         """Counts from `start_s` on, when so many micro-dollars had been spent already."""
         self._start_s, self._before_micro = start_s, spent_micro
-        self._budget, self._best = spec.budget, spec.variants[0].name
-        self._limit = None if spec.budget is None else micro_of(spec.budget.amount)
-        self._window: Window | None = None
-        self._windows: list[int] = []
+        self._best, budget = spec.variants[0].name, spec.budget
+        self._windows: Windows | None = None
+        if budget is not None:
+            self._windows = Windows((budget.amount, budget.period, budget.time_zone), start_s)
         self._decide_s: list[float] = []
         self._target: str | None = None
         self._counts: dict[str, int] = {}
@@ -66,7 +67,8 @@ class Track:
         if self._closed:
             return
         self._decide_s.append(took_s)
-        self._budgeted(fleet.ledger, now_s)
+        if self._windows is not None:
+            self._windows.turn(fleet.ledger.spent_micro, now_s)
         target = max(plan.shares, key=lambda v: (plan.shares[v], v)) if plan.shares else None
         if target is not None and self._target is not None and target != self._target:
             self._swaps += 1
@@ -93,31 +95,17 @@ class Track:
             self._moved[variant] = (now_s, delta)
         self._counts = staying
 
-    def _budgeted(self, ledger: SpendLedgerSpec, now_s: float) -> None:
-        """Closes windows that have ended; spend only grows within one, so its end is its worst instant."""
-        if self._budget is None:
-            return
-        if self._window is None:
-            self._window = window(self._budget.period, self._budget.time_zone, self._start_s)
-        while now_s >= self._window.end_s:
-            self._windows.append(ledger.spent_micro(self._window.start_s, self._window.end_s))
-            self._window = window(self._budget.period, self._budget.time_zone, self._window.end_s)
-
     def close(self, ledger: SpendLedgerSpec, now_s: float) -> None:
         """Closes the books, at the last arrival: what a fleet costs after it says nothing of the trace."""
-        if self._window is not None and now_s > self._window.start_s:
-            self._windows.append(ledger.spent_micro(self._window.start_s, now_s))
+        if self._windows is not None:
+            self._windows.close(ledger.spent_micro, now_s)
         self.spent_micro = total_micro(ledger, now_s) - self._before_micro
         self._closed = True
 
     def score(self, tally: Tally, cold_s: float) -> Score:
         """The whole run."""
         arrived = max(tally.arrived, 1)
-        overs, prefix = None, None
-        if self._limit:
-            overs = [max(0, spent - self._limit) / self._limit for spent in self._windows]
-            sums = [sum(self._windows[: i + 1]) - (i + 1) * self._limit for i in range(len(self._windows))]
-            prefix = max(0, *sums) / self._limit if sums else 0.0
+        overs, prefix, windows = _kept(() if self._windows is None else (self._windows,))
         ordered = sorted(self._decide_s)
         return Score(
             dollars=self.spent_micro / MICRO,
@@ -130,7 +118,7 @@ class Track:
             effective_quality=tally.effective_quality,
             best_share=tally.share_of(self._best),
             overspend=max(overs, default=0.0) if overs is not None else None,
-            windows=len(self._windows),
+            windows=windows,
             windows_over=sum(over > 0 for over in overs or ()),
             prefix_overspend=prefix,
             swaps=self._swaps,
@@ -145,3 +133,39 @@ class Track:
 def total_micro(ledger: SpendLedgerSpec, now_s: float) -> int:
     """All that a ledger has ever seen, micro-dollars."""
     return ledger.spent_micro(0.0, now_s) + sum(day.amount_micro for day in ledger.days)
+
+
+def _kept(budgets: Sequence[Windows]) -> tuple[list[float] | None, float | None, int]:
+    """(overspend by window, the largest prefix overspend, windows) of budgets; None where none has an amount."""
+    windows = sum(len(each) for each in budgets)
+    prefixes = [each.prefix for each in budgets if each.prefix is not None]
+    if not prefixes:
+        return None, None, windows
+    return [over for each in budgets for over in each.overs], max(prefixes), windows
+
+
+def summed(parts: Mapping[str, tuple[Score, Tally]], shared: Sequence[Windows]) -> Score:
+    """Several fleets as one: what they share is judged by the shared budgets, everything else adds up."""
+    scores, total = [score for score, _ in parts.values()], joined({name: tally for name, (_, tally) in parts.items()})
+    arrived, (overs, prefix, windows) = max(total.arrived, 1), _kept(shared)
+    return Score(
+        dollars=sum(s.dollars for s in scores),
+        requests=total.arrived,
+        attainment=total.attainment,
+        ttft_attainment=total.in_ttft / arrived,
+        tpot_attainment=total.in_tpot / arrived,
+        lost=total.lost,
+        quality=total.mean_quality,
+        effective_quality=total.effective_quality,
+        best_share=sum(s.best_share * s.requests for s in scores) / arrived,
+        overspend=None if overs is None else max(overs, default=0.0),
+        windows=windows,
+        windows_over=sum(over > 0 for over in overs or ()),
+        prefix_overspend=prefix,
+        swaps=sum(s.swaps for s in scores),
+        scale_actions=sum(s.scale_actions for s in scores),
+        flaps=sum(s.flaps for s in scores),
+        cold_minutes=sum(s.cold_minutes for s in scores),
+        decide_ms=scores[0].decide_ms,
+        decide_p99_ms=scores[0].decide_p99_ms,
+    )

@@ -1,7 +1,7 @@
 """Server: the true speed of one replica, which the policy only knows through the capacity model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from costwain.decide.capacity import KV_SHARE_OF_OUTPUT, TTFT_FIXED_S, TTFT_PREFILLS_AHEAD
 from costwain.decide.known import ENGINE_SLOTS
@@ -14,6 +14,7 @@ from costwain.domain.snapshot import Pool
 from costwain.domain.spec import ModelDeploymentSpec
 from costwain.sim.scenario import Scenario
 
+_FAR_TOKENS = 1e6  # of context: there every step waits for memory
 _ROUNDS = 8  # of the bisection of a batch: within half a percent of the slots
 
 
@@ -27,6 +28,8 @@ class Server:
     factor: float
     most: int
     kv_tokens: int
+    _reads: dict[int, float] = field(default_factory=dict, compare=False, repr=False)
+    _steps: dict[int, tuple[float, float, float]] = field(default_factory=dict, compare=False, repr=False)
 
     def step_s(self, batch: float, context_tokens: float) -> float:
         """Seconds of one decode step."""
@@ -35,6 +38,25 @@ class Server:
     def prefill_s(self, tokens: float) -> float:
         """Seconds to read one prompt."""
         return prefill_s(self.shape, self.accelerator, self.count, tokens) / self.factor
+
+    def read_s(self, tokens: int) -> float:
+        """`prefill_s`, remembered: the event engine asks for the same lengths millions of times."""
+        found = self._reads.get(tokens)
+        if found is None:
+            found = self._reads[tokens] = self.prefill_s(tokens)
+        return found
+
+    def iteration_s(self, batch: int, held_tokens: int) -> float:
+        """`step_s` of so many tokens of context in sum, from a line that is remembered.
+
+        Of a given batch a step takes a fixed time until its memory traffic, which grows by the token, takes longer.
+        """
+        found = self._steps.get(batch)
+        if found is None:
+            near, far = (self.step_s(batch, n * _FAR_TOKENS) for n in (1, 2))
+            found = self._steps[batch] = (self.step_s(batch, 0.0), 2 * near - far, (far - near) / _FAR_TOKENS)
+        least, fixed, each = found
+        return max(least, fixed + each * held_tokens / batch)
 
     def weights_bytes(self) -> float:
         """What it loads at its start."""

@@ -75,3 +75,16 @@ class Tally:
 
     def _share(self, part: float) -> float:
         return part / self.arrived if self.arrived else 1.0
+
+
+def joined(tallies: Mapping[str, Tally]) -> Tally:
+    """One tally of several fleets; variants are told apart by the fleet's name before theirs."""
+    total = Tally({f"{name}/{v}": q for name, each in tallies.items() for v, q in each.quality.items()})
+    for name, each in tallies.items():
+        total.arrived += each.arrived
+        total.lost += each.lost
+        total.in_ttft += each.in_ttft
+        total.in_tpot += each.in_tpot
+        for into, own in ((total.answered, each.answered), (total.tokens, each.tokens), (total.good, each.good)):
+            into.update({f"{name}/{v}": n for v, n in own.items()})
+    return total

@@ -36,16 +36,23 @@ def csv_rows(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, dict[st
     """
     source = lines(path)
     where, header_text = next(source, (f"{path}:1", ""))
-    header = [column.strip() for column in next(csv.reader([header_text]), [])]
+    header = [column.strip() for column in _cells(where, header_text)]
     if missing := [column for column in wanted if column not in header]:
         raise TraceError(where, f"want the columns {', '.join(missing)}", repr(header_text[:120]))
     for where, line in source:
         if not line.strip():
             continue
-        cells = next(csv.reader([line]))
+        cells = _cells(where, line)
         if len(cells) != len(header):
             raise TraceError(where, f"want {len(header)} columns as in the header", f"{len(cells)}: {line[:120]!r}")
         yield where, dict(zip(header, cells, strict=True))
+
+
+def _cells(where: str, line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error as error:
+        raise TraceError(where, f"want a CSV row: {error}", repr(line[:120])) from None
 
 
 def _opened(path: Path) -> IO[str]:

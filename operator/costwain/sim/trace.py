@@ -4,9 +4,11 @@ A trace is named by a path or by `synthetic:...`; every reader yields lazily, so
 needs no memory. The same source, part and seed always give the same requests.
 """
 
+import heapq
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from costwain.sim import servegen, synthetic, trace_formats
@@ -15,6 +17,8 @@ from costwain.sim.text import first_line
 
 __all__ = ["FORMATS", "Arrival", "Take", "TraceError", "read_trace"]
 
+MOST_COPIES = 1000
+APART_S = 30.0
 Reader = Callable[[Path], Iterator[Arrival]]
 
 _RECORDED: dict[str, Reader] = {
@@ -43,13 +47,16 @@ def read_trace(source: str, format_: str | None = None, take: Take = WHOLE) -> I
     kind = format_ or _detect(path)
     if kind == "servegen":
         return _some(source, servegen.read(path, take))
-    if take.scale > 1:
-        raise TraceError(
-            "scale",
-            f"a recorded trace can be thinned, not multiplied: want at most 1 for {path.name}",
-            f"{take.scale:g}",
-        )
+    if take.scale > MOST_COPIES:
+        raise TraceError("scale", f"want at most {MOST_COPIES} for the recorded {path.name}", f"{take.scale:g}")
     return _some(source, _part(_RECORDED[kind](path), take))
+
+
+def is_servegen(source: str, format_: str | None = None) -> bool:
+    """Whether a trace is one of rates; raises TraceError on a file that can't be read."""
+    if source.startswith(synthetic.PREFIX) or format_ is not None:
+        return format_ == "servegen"
+    return _detect(Path(source)) == "servegen"
 
 
 def _detect(path: Path) -> str:
@@ -65,14 +72,42 @@ def _detect(path: Path) -> str:
 
 
 def _part(arrivals: Iterator[Arrival], take: Take) -> Iterator[Arrival]:
-    """The stretch that is wanted, thinned; every request is judged by its own draw, whatever the stretch."""
-    draw = random.Random(take.seed)  # noqa: S311
-    for arrival in arrivals:
-        kept = take.scale == 1 or draw.random() < take.scale
+    """The stretch that is wanted, thinned or multiplied; every request has its own draws, whatever the stretch."""
+    for arrival in _scaled(arrivals, take):
         if arrival.t_s >= take.end_s:
             return
-        if kept and arrival.t_s >= take.start_s:
+        if arrival.t_s >= take.start_s:
             yield arrival if take.start_s == 0 else replace(arrival, t_s=arrival.t_s - take.start_s)
+
+
+def _scaled(arrivals: Iterator[Arrival], take: Take) -> Iterator[Arrival]:
+    if take.scale == 1:
+        return arrivals
+    draw = random.Random(take.seed)  # noqa: S311
+    if take.scale < 1:
+        return (arrival for arrival in arrivals if draw.random() < take.scale)
+    return _multiplied(arrivals, take.scale, draw)
+
+
+def _multiplied(arrivals: Iterator[Arrival], scale: float, draw: random.Random) -> Iterator[Arrival]:
+    """Every request `scale` times (a fraction by chance): once in its time, its copies within APART_S of it.
+
+    Minutes look as before and bursts of seconds are smoothed, as where more people ask.
+    """
+    heap, tie = list[tuple[float, int, Arrival]](), count()
+    for arrival in arrivals:
+        copies = int(scale) - 1 + (draw.random() < scale - int(scale))
+        moved = (abs(arrival.t_s + draw.uniform(-APART_S, APART_S)) for _ in range(copies))  # mirrored at the start
+        for t_s in (arrival.t_s, *moved):
+            heapq.heappush(heap, (t_s, next(tie), arrival))
+        while heap[0][0] <= arrival.t_s - APART_S:
+            yield _moved(heapq.heappop(heap))
+    while heap:
+        yield _moved(heapq.heappop(heap))
+
+
+def _moved(entry: tuple[float, int, Arrival]) -> Arrival:
+    return replace(entry[2], t_s=entry[0])
 
 
 def _some(source: str, arrivals: Iterator[Arrival]) -> Iterator[Arrival]:

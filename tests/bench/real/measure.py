@@ -38,7 +38,8 @@ def main() -> None:
         scenario = read_scenario(HERE / "scenario.yaml")
         fleet = read_fleet(HERE / "fleet.yaml", scenario)
     except InputError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        sys.exit(2)
     one = actual.Play(
         HERE / "fleet.yaml",
         fleet,

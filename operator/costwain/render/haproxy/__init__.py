@@ -76,9 +76,9 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "RECORD": _text("observe.cfg"),
         "TOKEN_BUCKETS": " ".join(f"{bound:g}" for bound in TOKEN_S),
         "VARIANTS": "".join(
-            _fill(_text("variant.cfg"), {"PREFIX": kind, "VARIANT": variant, **of_limits})
+            _fill(_text("variant.cfg"), {"PREFIX": kind, "OTHER": other, "VARIANT": variant, **of_limits})
             for variant in ladder
-            for kind in (SERVING, WAITING)
+            for kind, other in ((SERVING, WAITING), (WAITING, SERVING))
         ),
         "OBSERVED_PERCENT": str(limits.observed_percent),
         "MAX_FILES": str(2 * MAX_CONNECTIONS),

@@ -3,7 +3,7 @@
 -- Weighted rendezvous hashing over the pods that are up: every gateway replica chooses the same pod without shared
 -- state, and a pod that comes or goes moves only its own keys. A pod is eligible while it has a free slot and is
 -- used at most FACTOR times as much as the mean, or below FLOOR of its slots. If none is, nothing is chosen:
--- leastconn and the backend's one queue decide.
+-- leastconn and the backend's one queue decide. `pod_for` is what route.lua calls.
 -- Arguments: FACTOR, FLOOR.
 local FACTOR <const>, FLOOR <const> = tonumber((...)), tonumber((select(2, ...)))
 local REFRESH_MS <const> = 1000 -- maint and limit changes raise no event before 2.9
@@ -54,13 +54,14 @@ core.register_task(function()
     end
 end)
 
-core.register_action("pick", { "http-req" }, function(txn, backend)
+-- The name of the pod that suits a key best, or nil.
+function pod_for(backend, key)
     if stale then
         refresh()
     end
-    local pods, key = pods_of[backend], txn:get_var("txn.affinity")
+    local pods = pods_of[backend]
     if not key or not pods or #pods == 0 then
-        return
+        return nil
     end
     local load, slots = 1, 0 -- the request itself is load
     for _, pod in ipairs(pods) do
@@ -77,7 +78,5 @@ core.register_action("pick", { "http-req" }, function(txn, backend)
             end
         end
     end
-    if best then
-        txn:set_var("txn.pod", best)
-    end
-end, 1)
+    return best
+end

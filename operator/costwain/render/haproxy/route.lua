@@ -1,6 +1,6 @@
--- Chooses the variant of a conversation, and the queue in which its request waits.
+-- Chooses the variant of a conversation, the queue in which its request waits, and the pod if one is free (affinity.lua).
 --
--- The program map holds one line of cumulative shares in hundredths of a percent, in ladder order: "2500,2500,10000"
+-- One call for all of it: what HAProxy prepares for a call costs more than what is done in it. The program map holds one line of cumulative shares in hundredths of a percent, in ladder order: "2500,2500,10000"
 -- gives the best variant a quarter, the second nothing, the last the rest. One line, so that a change is atomic.
 -- Arguments: the map's file, then the ladder, best variant first.
 local ladder = { select(2, ...) }
@@ -15,8 +15,7 @@ for rank, variant in ipairs(ladder) do
 end
 
 local bounds_text, bounds = nil, {}
-local function cumulative_shares()
-    local text = program:lookup("shares")
+local function cumulative_shares(text)
     if text ~= bounds_text then
         bounds_text, bounds = text, {}
         for number in text:gmatch("%d+") do
@@ -51,11 +50,27 @@ end
 
 -- The lowest rank that a minimum allows; none allows all. Nil where the ladder has no such variant.
 local function rank_at(minimum)
-    return minimum == "" and #ladder or rank_of[minimum]
+    if not minimum or minimum == "" then
+        return #ladder
+    end
+    return rank_of[minimum]
 end
 
-local function queued(txn, variant)
-    return txn.f:queue("variant." .. variant) + txn.f:queue("waiting." .. variant)
+-- The nearest variant that takes requests of one whose queue is late, among ranks 1..limit; the better of two. The
+-- program's line `spill` has a letter a variant: L is late, T takes. Without one every request stays.
+local function spilled_rank(rank, limit)
+    local marks = program:lookup("spill")
+    if not marks or marks:sub(rank, rank) ~= "L" then
+        return rank
+    end
+    for distance = 1, #ladder do
+        for other = rank - distance, rank + distance, 2 * distance do
+            if other >= 1 and other <= limit and marks:sub(other, other) == "T" then
+                return other
+            end
+        end
+    end
+    return rank
 end
 
 core.register_action("await", { "http-req" }, function(txn)
@@ -68,8 +83,7 @@ core.register_action("await", { "http-req" }, function(txn)
 end)
 
 core.register_action("route", { "http-req" }, function(txn)
-    local asked = rank_at(txn.sf:req_hdr("x-costwain-min-variant"))
-    local owed = rank_at(txn:get_var("txn.minimum") or "")
+    local asked, owed = rank_at(txn:get_var("txn.asked")), rank_at(txn:get_var("txn.minimum"))
     if not asked or not owed then
         -- A tenant's minimum is on the operator's ladder; this HAProxy may still have the one before.
         txn:set_var("txn.refuse", asked and "unknown-minimum" or "unknown-variant")
@@ -79,12 +93,17 @@ core.register_action("route", { "http-req" }, function(txn)
     if limit < #ladder then -- routed anew, the request is known by this header alone
         txn.http:req_set_header("x-costwain-min-variant", ladder[limit])
     end
-    local rank = allowed_rank(cumulative_shares(), txn:get_var("txn.dice") or 0, limit)
-    local variant = ladder[rank or limit]
+    local rank = allowed_rank(cumulative_shares(txn:get_var("txn.shares")), txn:get_var("txn.dice") or 0, limit)
+    local own = rank
+    rank = rank and spilled_rank(rank, limit)
+    if rank ~= own then
+        txn:set_var("txn.spilled", ladder[own])
+    end
     -- Nobody serves at or above the limit: wait there, apart from those that any variant may serve.
-    txn:set_var("txn.backend", (rank and "variant." or "waiting.") .. variant)
-    local first_time = txn.sf:fe_name() ~= "again"
-    if first_time and queued(txn, variant) >= (tonumber(program:lookup("max-queued")) or 0) then
-        txn:set_var("txn.refuse", "queue-full")
+    local backend = (rank and "variant." or "waiting.") .. ladder[rank or limit]
+    txn:set_var("txn.backend", backend)
+    local pod = pod_for(backend, txn:get_var("txn.affinity"))
+    if pod then
+        txn:set_var("txn.pod", pod)
     end
 end)

@@ -33,6 +33,10 @@ class _Changed(ABC):
 class NoBudget(_Changed):
     """Dollars are no matter."""
 
+    def decide(self, snapshot: Snapshot) -> Plan:
+        """Shared budgets are none either."""
+        return super().decide(replace(snapshot, budgets=()))
+
     def changed(self, spec: ModelDeploymentSpec, pools: dict[str, Pool]) -> ModelDeploymentSpec:
         return spec.model_copy(update={"budget": None})
 
