@@ -289,3 +289,11 @@ def test_an_evening_that_is_usually_busy_keeps_money_back(evening_per_s: float, 
     )
     got = chosen(*ONE_FULL, money=purse("60.00", left_s=10 * HOUR_S), memory=memory)
     assert got.rung.name == name
+
+
+def test_short_of_money_nobody_climbs_to_a_rung_that_costs_alike() -> None:
+    alike = rung(option("full/h100", 10.0, "4.00"))
+    got = chosen(*ONE_SMALL, ladder=(alike, SMALL), money=purse("2.00"), memory=serving("small", NOW_S - 5000))
+    assert (got.rung.name, got.why.code) == ("small", "BudgetShort")
+    new = chosen(ladder=(alike, SMALL), money=purse("2.00"))
+    assert new.rung.name == "full"

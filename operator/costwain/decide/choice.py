@@ -145,11 +145,16 @@ def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:
 
 
 def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) -> Choice:
-    """No rung can be paid to the end of the period: the one with the fewest dollars a request, as far as they go."""
+    """No rung can be paid to the end of the period: the one with the fewest dollars a request, as far as they go.
+
+    Not a better one than what runs: where two cost alike it would come and go with the load, and each time pay both.
+    """
     purse = case.purse
     if purse is None:  # without a budget only a dwell time can bar every rung: stay
         return _most_of(case, offers)
     current = next((r for r, _ in offers if r.name == case.fleet.memory.target), None)
+    if current is not None and case.count(current):
+        offers = offers[case.eligible.index(current) :]
     rung = current if current is not None and _too_late(case, current, step) else cheapest_a_request(case, offers)
     floor = case.fleet.spec.scaling.min_replicas if purse.terms.keeps_floor else 0
     return within_money(case, purse, rung, floor)
