@@ -52,7 +52,9 @@ class FakeKube:
         of_kind = [obj for (kind, _), obj in self.objects.items() if kind == resource.kind]
         return [obj for obj in of_kind if wanted <= obj["metadata"].get("labels", {}).items()], "1"
 
-    async def delete(self, resource: Resource, name: str, namespace: str | None = None) -> None:
+    async def delete(
+        self, resource: Resource, name: str, namespace: str | None = None, grace_s: int | None = None
+    ) -> None:
         self.calls.append(("delete", f"{resource.kind}/{name}"))
         gone = self.objects.pop((resource.kind, name))["metadata"].get("uid")
         for key, obj in list(self.objects.items()):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.controller.fakes import NAMESPACE, FakeKube, fleet, hands_on, plan, seen
 
-from costwain.controller.drains import has_let_go, mark
+from costwain.controller.drains import goes_unstarted, has_let_go, hasten, mark
 from costwain.controller.pods import unix_s
 from costwain.domain import names
 
@@ -68,3 +68,37 @@ async def test_a_pod_leaves_its_service_is_said_to_be_free_by_who_knows_and_can_
     await mark(hands, of, plan(undrain=("a",)), ASKED_S + 7)
     assert metadata["labels"] == {names.FLEET: "chat", names.SERVES: "true"}
     assert metadata["annotations"] == {}
+
+
+def going(grace_s: int = 150, role: str = names.ROLE_MODEL, **engine: Any) -> dict[str, Any]:
+    """A pod that Kubernetes has been told to delete."""
+    found = pod(**{names.ROLE: role})
+    found["metadata"] |= {"deletionTimestamp": ASKED, "deletionGracePeriodSeconds": grace_s}
+    found["status"]["containerStatuses"] = [{"name": "engine", "started": False, "restartCount": 0, **engine}]
+    return found
+
+
+UNSTARTED = {  # story: (the pod, whether its grace period is cut)
+    "it still loads, and nobody waits for it": (going(), True),
+    "it has no container yet": ({**going(), "status": {}}, True),
+    "it serves": (going(started=True), False),
+    "it served before it crashed": (going(restartCount=1), False),
+    "its grace period is short already": (going(grace_s=5), False),
+    "it is a gateway": (going(role=names.ROLE_GATEWAY), False),
+    "nobody deletes it": (pod(), False),
+}
+
+
+@pytest.mark.parametrize(("this", "cut"), UNSTARTED.values(), ids=UNSTARTED)
+def test_a_pod_that_goes_before_it_served_goes_soon(this: dict[str, Any], cut: bool) -> None:
+    assert goes_unstarted(this) is cut
+
+
+@pytest.mark.anyio
+async def test_its_grace_period_is_cut_by_a_second_deletion() -> None:
+    fake = FakeKube()
+    fake.objects["Pod", "a"] = going()
+    hands = hands_on(fake)
+    seen(hands, fake)
+    await hasten(hands, fleet("Managed"))
+    assert fake.calls == [("delete", "Pod/a")]

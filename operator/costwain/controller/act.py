@@ -7,7 +7,7 @@ from typing import Any
 from costwain.adapters.events import post
 from costwain.adapters.kube import ApiError
 from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, SCALERS
-from costwain.controller.drains import mark
+from costwain.controller.drains import hasten, mark
 from costwain.controller.front import front, gateway_ready
 from costwain.controller.hands import Hands
 from costwain.domain.plan import FleetPlan, Place, Why
@@ -26,6 +26,7 @@ async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, w
     await mark(hands, fleet, plan, wall_s)
     for place, count in sorted(plan.replicas.items()):
         await _deployment(hands, fleet, place, count, snapshot.pools)
+    await hasten(hands, fleet)
     for why in plan.news:
         _log.info("%s/%s: %s: %s", fleet.namespace, fleet.name, why.code, why.sentence)
         await _tell(hands, owner, why, wall_s)

@@ -17,6 +17,7 @@ Patch = Mapping[str, str | None]
 SETTLE_S = 5.0  # wall seconds until every router has heard that a pod takes no more, as before a pod's SIGTERM
 _FIRST_TO_GO = "-1000"
 _GRACE_S = 30.0  # Kubernetes' own, where a pod names none
+UNSTARTED_GRACE_S = 5  # for a pod that never served: nobody waits for it, and a loading vLLM doesn't hear SIGTERM
 
 
 async def mark(hands: Hands, fleet: Fleet, plan: FleetPlan, wall_s: float) -> None:
@@ -30,6 +31,24 @@ async def mark(hands: Hands, fleet: Fleet, plan: FleetPlan, wall_s: float) -> No
         await _patch(hands.kube, fleet, pod, staying, {names.DELETION_COST: None, names.DRAIN_SINCE: None})
     if not fleet.spec.gateway.is_managed:
         await _confirm(hands, fleet, wall_s)
+
+
+async def hasten(hands: Hands, fleet: Fleet) -> None:
+    """Cuts the grace period of pods that go before they served; they are on the bill until they are gone."""
+    for (namespace, name), pod in sorted(hands.cache.all(PODS).items()):
+        labels = pod["metadata"].get("labels", {})
+        if (namespace, labels.get(names.FLEET)) == fleet.key and goes_unstarted(pod):
+            await hands.kube.delete(PODS, name, namespace, UNSTARTED_GRACE_S)
+
+
+def goes_unstarted(pod: Object) -> bool:
+    """Whether a pod of the fleet's engines is terminating, has long to go, and never passed its startup probe."""
+    metadata = pod["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("labels", {}).get(names.ROLE) != names.ROLE_MODEL:
+        return False
+    engines = pod.get("status", {}).get("containerStatuses", [])
+    started = any(one.get("started") or one.get("restartCount") for one in engines)
+    return not started and metadata.get("deletionGracePeriodSeconds", 0) > UNSTARTED_GRACE_S
 
 
 async def _confirm(hands: Hands, fleet: Fleet, wall_s: float) -> None:
