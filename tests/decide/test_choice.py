@@ -48,22 +48,6 @@ def test_a_budget_that_binds_steps_down_and_says_why() -> None:
     assert got.why == Why("Serves", "small serves 10.0 requests/s on 1 x h100 for $4.00/h")
 
 
-def test_accelerators_that_run_out_leave_a_part_to_the_next_rung_and_say_why() -> None:
-    """One pool of eight: seven of full and one of small carry 81 requests/s, eight of full don't."""
-    got = chosen(*ONE_FULL, per_s=81.0, memory=serving("full"))
-    assert got.why == Why(
-        "ServesBoth",
-        "full has accelerators for 70.0 of 81.0 requests/s: small serves 15 % of conversations, both for $74.00/h",
-    )
-    assert (got.mix.replicas, got.beside and got.beside.mix.replicas, got.news) == (7, 1, None)
-
-
-def test_accelerators_for_hardly_anybody_step_down_and_say_why() -> None:
-    one = rung(option("full/h100", 1.0, "10.00", most=1))
-    got = chosen(*ONE_FULL, ladder=(one, SMALL), per_s=30.0, memory=serving("full"))
-    assert got.news == Why("SteppedDown", "full has accelerators for 1.0 of 30.0 requests/s: small serves for $4.00/h")
-
-
 def test_money_that_is_back_steps_up_and_says_why() -> None:
     got = chosen(*ONE_SMALL, money=purse("100.00"), memory=serving("small", NOW_S - 1000))
     assert got.news == Why("SteppedUp", "full serves for $10.00/h instead of small, $100.00 is left until 11:00")
@@ -158,30 +142,6 @@ def test_a_step_down_ends_on_the_rung_that_lasts() -> None:
     ladder = (FULL, MIDDLE, SMALL)
     got = chosen(*ONE_FULL, ladder=ladder, money=purse("4.80"), memory=serving("full"))
     assert got.rung.name == "small"
-
-
-def test_a_step_down_for_accelerators_takes_the_best_rung_that_carries_all() -> None:
-    one = rung(option("full/h100", 1.0, "10.00", most=1))
-    got = chosen(*ONE_FULL, ladder=(one, MIDDLE, SMALL), per_s=81.0, memory=serving("full"))
-    assert (got.rung.name, got.beside) == ("middle", None)
-
-
-def test_the_part_goes_to_the_next_rung_that_has_room_for_it() -> None:
-    full = rung(option("full/h100", 10.0, "10.00", most=2))
-    nowhere = rung(option("middle/h100", 20.0, "6.00", most=0))
-    small = rung(option("small/l40s", 40.0, "4.00"))
-    got = chosen(*ONE_FULL, ladder=(full, nowhere, small), per_s=40.0, memory=serving("full"))
-    assert (got.rung.name, got.beside and got.beside.rung.name) == ("full", "small")
-
-
-def test_a_part_that_the_money_does_not_pay_is_a_step_down() -> None:
-    full, small = rung(option("full/h100", 10.0, "10.00", most=2)), rung(option("small/l40s", 40.0, "4.00"))
-    poor, rich = (
-        chosen(*ONE_FULL, ladder=(full, small), per_s=40.0, money=purse(left), memory=serving("full"))
-        for left in ("4.50", "90.00")
-    )
-    assert (poor.rung.name, poor.beside) == ("small", None)
-    assert (rich.rung.name, rich.beside and rich.beside.percent) == ("full", 50)
 
 
 LATE = {  # story: (pods, demand, dollars left of 200 s, rung, replicas, code)

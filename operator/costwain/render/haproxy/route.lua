@@ -1,7 +1,8 @@
 -- Chooses the variant of a conversation, the queue in which its request waits, and the pod if one is free (affinity.lua).
 --
--- One call for all of it: what HAProxy prepares for a call costs more than what is done in it. The program map holds one line of cumulative shares in hundredths of a percent, in ladder order: "2500,2500,10000"
--- gives the best variant a quarter, the second nothing, the last the rest. One line, so that a change is atomic.
+-- One call for all of it: what HAProxy prepares for a call costs more than what is done in it. The program map holds one
+-- line of cumulative shares in hundredths of a percent, in ladder order: "2500,2500,10000" gives the best variant a
+-- quarter, the second nothing, the last the rest. One line, so that a change is atomic.
 -- Arguments: the map's file, then the ladder, best variant first.
 local ladder = { select(2, ...) }
 local program = Map.new((...), Map._str)
