@@ -6,16 +6,12 @@ endpoint controller would: the ready pods that its selector names and that nobod
 
 import asyncio
 import contextlib
-import sys
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
-import yaml
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
@@ -30,43 +26,12 @@ from costwain.adapters.resources import (
     SERVICES,
 )
 from costwain.domain import names
-from costwain.local import cluster
-from costwain.local.cluster import Cluster
-from costwain.local.store import Task
-from costwain.render.crd import KINDS, crd
 
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 
-POOLS = Path(__file__).parents[2] / "crds" / "samples" / "local" / "pools.yaml"
-COSTWAIN = (sys.executable, "-m", "costwain.cli.main")
 NAME, SPACE, SERVICE = "chat", "default", "chat-only-engines"
 BODY = {"model": NAME, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
 GATEWAYS_OWN = (DEPLOYMENTS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
-
-
-@pytest.fixture
-def alone(folder: Path) -> Iterator[Cluster]:
-    """A control plane of its own: an operator acts on every fleet in its cluster."""
-    yield cluster.up("router", folder / "c")
-    cluster.down("router", folder / "c")
-
-
-@pytest.fixture
-async def admin(alone: Cluster, folder: Path) -> AsyncIterator[Kube]:
-    """The administrator, with the operator at work and a node of eight H100; fleet time is twenty times as fast."""
-    env = {"KUBECONFIG": str(alone.kubeconfig), "COSTWAIN_CLOCK": f"20@{time.time():.0f}"}
-    node = ["local", "node", "--name=gpu", "--label=costwain.dev/pool=h100", "--capacity=nvidia.com/gpu=8"]
-    async with await Kube.connect(str(alone.kubeconfig)) as kube:
-        for kind in KINDS:
-            await kube.apply(crd(kind), manager="user")
-        system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "costwain-system"}}
-        await kube.create(system)
-        for pool in yaml.safe_load_all(POOLS.read_text(encoding="utf-8")):
-            pool["spec"]["podDefaults"]["env"].append({"name": "COSTWAIN_STUB_STARTUP_SECONDS", "value": "1"})
-            await kube.apply(pool, manager="user")
-        alone.start(Task("node", [*COSTWAIN, *node, f"--dir={folder / 'node'}"], env=env))
-        alone.start(Task("operator", [*COSTWAIN, "operator"], env={**env, "COSTWAIN_TURN_SECONDS": "1"}))
-        yield kube
 
 
 def fleet(mode: str, floor: int) -> dict[str, Any]:

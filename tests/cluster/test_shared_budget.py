@@ -3,51 +3,18 @@
 Fleet time runs twenty times as fast, so that cents move. A process node runs the gateways and the stand-ins for vLLM.
 """
 
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
 from costwain.adapters.resources import INFERENCE_BUDGETS, MODEL_DEPLOYMENTS, SPEND_LEDGERS
 from costwain.domain import names
 from costwain.domain.money import micro_of
-from costwain.local import cluster
-from costwain.local.cluster import Cluster
-from costwain.local.store import Task
-from costwain.render.crd import KINDS, crd
 
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
-
-POOLS = Path(__file__).parents[2] / "crds" / "samples" / "local" / "pools.yaml"
-COSTWAIN = (sys.executable, "-m", "costwain.cli.main")
-SYSTEM = "costwain-system"
-
-
-@pytest.fixture
-def alone(folder: Path) -> Iterator[Cluster]:
-    """A control plane of its own: an operator acts on every fleet in its cluster."""
-    yield cluster.up("shared", folder / "c")
-    cluster.down("shared", folder / "c")
-
-
-@pytest.fixture
-async def admin(alone: Cluster, folder: Path) -> AsyncIterator[Kube]:
-    """The administrator, with the operator at work and a node of eight H100."""
-    env = {"KUBECONFIG": str(alone.kubeconfig), "COSTWAIN_CLOCK": f"20@{time.time():.0f}"}
-    node = ["local", "node", "--name=gpu", "--label=costwain.dev/pool=h100", "--capacity=nvidia.com/gpu=8"]
-    async with await Kube.connect(str(alone.kubeconfig)) as kube:
-        for kind in KINDS:
-            await kube.apply(crd(kind), manager="user")
-        await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
-        alone.start(Task("node", [*COSTWAIN, *node, f"--dir={folder / 'node'}"], env=env))
-        alone.start(Task("operator", [*COSTWAIN, "operator"], env={**env, "COSTWAIN_TURN_SECONDS": "1"}))
-        yield kube
 
 
 def fleet(name: str, priority: int) -> dict[str, Any]:
@@ -98,9 +65,6 @@ def verdict(status: dict[str, Any], kind: str) -> tuple[str, str]:
 
 
 async def test_two_fleets_share_a_budget_and_its_status_says_what_they_spent(admin: Kube) -> None:
-    for pool in yaml.safe_load_all(POOLS.read_text(encoding="utf-8")):
-        pool["spec"]["podDefaults"]["env"].append({"name": "COSTWAIN_STUB_STARTUP_SECONDS", "value": "1"})
-        await admin.apply(pool, manager="user")
     await admin.apply(budget(), manager="user")
     empty = await told(admin, lambda said: said["members"] == 0, "the budget is seen")
     assert verdict(empty, "Ready") == ("False", "NoMembers")

@@ -10,13 +10,26 @@ from tests.e2e.ledgers import independent_micro, ledger_of
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
-from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, PODS, SCALERS, SPEND_LEDGERS
+from costwain.adapters.resources import (
+    ACCELERATOR_POOLS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    MODEL_DEPLOYMENTS,
+    PODS,
+    ROLE_BINDINGS,
+    ROLES,
+    SCALERS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    SPEND_LEDGERS,
+)
 from costwain.domain import names
 from costwain.local import cluster, demo
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 T = TypeVar("T")
 SMALL = "hf://Qwen/Qwen3-4B"
+OF_A_FLEET = (PODS, DEPLOYMENTS, CONFIG_MAPS, SERVICES, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +130,15 @@ def test_a_deleted_fleet_leaves_its_ledger_and_nothing_else(running: cluster.Clu
     async def story(kube: Kube) -> None:
         await kube.apply(fleet("leaving", "mi300x"))
         await eventually_async(lambda: _ready_on(kube, "leaving"), 60, "the fleet to serve")
-        await kube.delete(MODEL_DEPLOYMENTS, "leaving", "default")
 
         async def gone() -> bool:
             selector = f"{names.FLEET}=leaving"
-            rest = [(await kube.list(kind, "default", selector))[0] for kind in (PODS, DEPLOYMENTS)]
+            rest = [(await kube.list(kind, "default", selector))[0] for kind in OF_A_FLEET]
             return not any(rest)
 
-        await eventually_async(gone, 90, "pods and Deployments to go")
+        assert not await gone()
+        await kube.delete(MODEL_DEPLOYMENTS, "leaving", "default")
+        await eventually_async(gone, 90, "pods, Deployments and all of the gateway to go")
 
         async def closed() -> bool:
             ledger = await kube.get(SPEND_LEDGERS, "leaving", "default") or {}

@@ -97,6 +97,7 @@ async def test_a_request_that_is_cancelled_while_it_waits_leaves_the_queue(fleet
         await eventually_async(lambda: waiting(1), 5, "it waits")
         asked.cancel()
         await eventually_async(lambda: waiting(0), 5, "it is gone")
+        assert asked.cancelled()
 
 
 async def test_tools_pass_both_ways_as_they_are(fleet):

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +16,10 @@ from tests.gateway.client import Client
 from tests.gateway.world import World
 from tests.support import eventually_async
 
+from costwain.adapters.kube import Kube
+from costwain.adapters.resources import NAMESPACES
 from costwain.agent.certificate import Renewal
+from costwain.local.cluster import Cluster
 
 Start = Callable[..., Any]
 
@@ -33,6 +37,22 @@ def folder() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path)
+
+
+@pytest.fixture
+async def kube(control_plane: Cluster) -> AsyncIterator[Kube]:
+    """The administrator's client of the real API server."""
+    async with await Kube.connect(str(control_plane.kubeconfig)) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(kube: Kube) -> AsyncIterator[str]:
+    """A namespace for this test alone."""
+    name = f"gateway-{secrets.token_hex(4)}"
+    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    await kube.delete(NAMESPACES, name)
 
 
 @pytest.fixture

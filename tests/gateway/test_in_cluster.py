@@ -1,7 +1,6 @@
 """The gateway's manifests as they are, on process nodes under a real control plane."""
 
 import asyncio
-import secrets
 import ssl
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,27 +10,12 @@ from tests.gateway.client import Client, gather, lost
 from tests.gateway.on_nodes import apply_gateway, metrics, process_node, ready_gateways, start_model_pod
 from tests.support import eventually_async
 
-from costwain.adapters.kube import Kube
-from costwain.adapters.resources import NAMESPACES, PODS, SERVICES
+from costwain.adapters.resources import PODS, SERVICES
 from costwain.domain import names
 from costwain.domain.gateway import Tenant
 from costwain.local import pki
 
 pytestmark = [pytest.mark.gateway, pytest.mark.cluster, pytest.mark.anyio]
-
-
-@pytest.fixture
-async def kube(control_plane):
-    async with await Kube.connect(str(control_plane.kubeconfig)) as client:
-        yield client
-
-
-@pytest.fixture
-async def namespace(kube):
-    name = f"gateway-{secrets.token_hex(4)}"
-    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    await kube.delete(NAMESPACES, name)
 
 
 @pytest.fixture

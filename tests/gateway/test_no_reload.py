@@ -1,15 +1,13 @@
 """Changes while requests are held: HAProxy takes them in without a reload, or a new pod does, and nothing is lost."""
 
 import asyncio
-import secrets
 
 import pytest
 from tests.gateway.client import Client, by_status, gather, lost
 from tests.gateway.on_nodes import apply_gateway, metrics, process_ids, process_node, ready_gateways, start_model_pod
 from tests.support import eventually_async
 
-from costwain.adapters.kube import Kube
-from costwain.adapters.resources import DEPLOYMENTS, NAMESPACES, PODS
+from costwain.adapters.resources import DEPLOYMENTS, PODS
 from costwain.agent.metrics import queue_depth
 
 pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
@@ -80,20 +78,6 @@ async def test_whatever_the_config_map_says_haproxy_stays_the_process_it_is_and_
         await world.add_pods("full")
         assert lost(await gather(tasks)) == []
         assert await _process(world) == (world.haproxy_pid, "0")
-
-
-@pytest.fixture
-async def kube(control_plane):
-    async with await Kube.connect(str(control_plane.kubeconfig)) as client:
-        yield client
-
-
-@pytest.fixture
-async def namespace(kube):
-    name = f"gateway-{secrets.token_hex(4)}"
-    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    await kube.delete(NAMESPACES, name)
 
 
 @pytest.mark.cluster

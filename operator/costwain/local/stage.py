@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -39,11 +40,10 @@ class Stage:
 def start(name: str, directory: Path | None, stage: Stage, say: Say) -> cluster.Cluster:
     """A control plane with all of the stage; where that fails, nothing of it stays. Raises LocalError."""
     running = cluster.up(name, directory, say)
-    try:
+    with ExitStack() as unless_it_stands:
+        unless_it_stands.callback(cluster.down, name, directory, say)
         _start(running, stage)
-    except BaseException:
-        cluster.down(name, directory, say)
-        raise
+        unless_it_stands.pop_all()
     return running
 
 
