@@ -44,3 +44,10 @@ def test_a_step_down_for_accelerators_takes_the_best_rung_that_carries_all() -> 
     one = rung(option("full/h100", 1.0, "10.00", most=1))
     got = chosen(*ONE_FULL, ladder=(one, MIDDLE, SMALL), per_s=81.0, memory=serving("full"))
     assert (got.rung.name, got.beside) == ("middle", None)
+
+
+def test_without_demand_there_is_nothing_to_share() -> None:
+    """Three replicas at least, and an accelerator for one: nobody asks, so the shortage is of the floor alone."""
+    one = rung(option("full/h100", 10.0, "10.00", most=1))
+    got = chosen(ladder=(one, SMALL), per_s=0.0, scaling={"minReplicas": 3})
+    assert (got.rung.name, got.mix.replicas, got.beside) == ("small", 3, None)

@@ -10,6 +10,7 @@ from costwain.decide.pair import Pair, paired
 from costwain.decide.reserve import mean_micro_per_h
 from costwain.decide.shortage import within_money
 from costwain.decide.sizing import Mix, Want, cheapest
+from costwain.decide.swap import serving
 from costwain.domain.money import dollars
 from costwain.domain.plan import Why
 
@@ -53,14 +54,14 @@ def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None
         if rung.name in full:
             yield Choice(rung, mix, _serves(case, rung, mix))
             continue
+        pair = paired(case, rung, mix) if mix.short and mix.counts else None
+        if pair is not None and _allowed(case, (rung, pair.both), current, step):
+            yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
         if rung is current and case.count(rung):
             mixes = (case.mix(rung, want) for want in _less_and_less(case))
             lean = next((mix for mix in mixes if _allowed(case, (rung, mix), current, step)), None)
             if lean is not None and lean.per_s >= case.least_want.per_s:
                 yield Choice(rung, lean, _serves(case, rung, lean))
-        pair = paired(case, rung, mix) if mix.short and mix.counts else None
-        if pair is not None and _allowed(case, (rung, pair.both), current, step):
-            yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
 
 
 def _less_and_less(case: Case) -> Iterator[Want]:
@@ -111,8 +112,9 @@ def _can_be_created(case: Case, rung: Rung) -> bool:
 def _needs_the_lower(case: Case, rung: Rung) -> bool:
     """Whether a lower rung carries a part, and what could start while it runs wouldn't carry that."""
     ladder = [r.name for r in case.eligible]
-    below = any(case.fleet.memory.shares.get(name) for name in ladder[ladder.index(rung.name) + 1 :])
-    return below and not _can_be_created(case, rung)
+    below = ladder[ladder.index(rung.name) + 1 :]
+    carrying = serving(case.fleet, rung.name, case.fleet.memory)
+    return any(name in carrying for name in below) and not _can_be_created(case, rung)
 
 
 def _too_late(case: Case, current: Rung, step: Step) -> bool:

@@ -30,10 +30,10 @@ class Pair:
 def paired(case: Case, upper: Rung, short: Mix) -> Pair | None:
     """As much as the upper rung can carry (`short` is what it can alone), and the rest by the next one that has room.
 
-    None where none has, or where hardly anybody would be served by the upper one.
+    None where none has, where hardly anybody would be served by the upper one, and where nobody asks.
     """
     want, names = case.want, [rung.name for rung in case.eligible]
-    for lower in case.eligible[names.index(upper.name) + 1 :]:
+    for lower in case.eligible[names.index(upper.name) + 1 :] if want.per_s > 0 else ():
         for n in range(short.replicas, max(0, short.replicas - _TRIES), -1):
             mix = short if n == short.replicas else cheapest(upper.options, replace(want, least=1, most=n), {})
             percent = GRID_PERCENT * max(1, math.ceil(100 * (1 - mix.per_s / want.per_s) / GRID_PERCENT))

@@ -30,11 +30,11 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
     """
     swap, ready = fleet.spec.swap, {r.variant for r in fleet.ready}
     low, part = progress.beside if progress.beside and progress.beside[0] in ready else ("", 0)
-    serving = _serving(fleet, target, memory) or ({low: part} if low else {})
-    if not serving:
+    others = serving(fleet, target, memory) or ({low: part} if low else {})
+    if not others:
         return _with(memory, {target: 100}, now_s)
     if target not in ready:
-        return _with(memory, _scaled(serving, 100), None)
+        return _with(memory, _scaled(others, 100), None)
     share, most = memory.shares.get(target, 0), 100 - part
     if share >= most:  # what it can't carry is taken from it at once
         return _with(memory, {target: most, **({low: part} if low else {})}, now_s if share > most else None)
@@ -42,12 +42,12 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
     following = min(most, next((p for p in swap.step_percents if p > share), 100))
     enough = progress.complete or progress.ready_per_s >= progress.needed_per_s * following / 100
     if waited_s <= 0 or waited_s < swap.step_seconds or not enough:
-        return _with(memory, {target: share, **_scaled(serving, 100 - share)}, None)
-    rest = {low: part} if low and following == most else _scaled(serving, 100 - following)
+        return _with(memory, {target: share, **_scaled(others, 100 - share)}, None)
+    rest = {low: part} if low and following == most else _scaled(others, 100 - following)
     return _with(memory, {target: following, **rest}, now_s)
 
 
-def _serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:
+def serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:
     """Other variants of the ladder that serve now, with their shares; without any, the best that could."""
     standing = {r.variant for r in fleet.ready}
     others = [v.name for v in fleet.spec.variants if v.name in standing and v.name != target]
