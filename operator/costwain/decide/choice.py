@@ -46,9 +46,10 @@ def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None
     """
     full = {rung.name: mix for rung, mix in payable if not mix.short}
     for rung, mix in case.offers:
-        if rung is current and _needs_the_lower(case, rung):
+        if current in (None, rung) and _needs_the_lower(case, rung):
             beside = replace(rung, options=tuple(replace(o, most=o.most_now) for o in rung.options))
-            pair = paired(case, beside, cheapest(beside.options, case.want, case.running(rung)))
+            alone = cheapest(beside.options, case.want, case.running(rung))
+            pair = paired(case, beside, alone) if alone.short else None
             if pair is not None and _allowed(case, (rung, pair.both), current, step):
                 yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
         if rung.name in full:

@@ -15,6 +15,7 @@ from costwain.decide.split import Key
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool
 
+FIRST = 0.001  # of its worth, what the first by rank counts more: what is worth the same to two always goes to it
 LEAST_PER_S = 0.1  # what a fleet that nobody asks for just now counts, so that its last replica isn't worth nothing
 
 
@@ -61,9 +62,9 @@ def contest(cases: Sequence[Case], pools: Mapping[str, Pool], shared: Mapping[Ke
     if not reach:
         return Contest({}, {})
     found = []
-    for case in moving:
+    for rank, case in enumerate(moving):
         if not _pools_of(case).isdisjoint(reach):
-            rival = _rival(case, shared.get(case.fleet.key, ()), reach, pools)
+            rival = _rival(case, shared.get(case.fleet.key, ()), pools, 1 - FIRST * rank / len(moving))
             if rival is not None:
                 found.append((case, rival))
     room = {name: pools[name].free + sum(case.fleet.held(name) for case, _ in found) for name in sorted(reach)}
@@ -142,8 +143,8 @@ def _ceiling(case: Case, place: Place) -> int:
     return known(case.fleet.spec).sites[place][1].ceiling
 
 
-def _rival(case: Case, shared: tuple[Purse, ...], reach: set[str], pools: Mapping[str, Pool]) -> Rival | None:
-    """The fleet in plain numbers; None where nothing is decided on it after all."""
+def _rival(case: Case, shared: tuple[Purse, ...], pools: Mapping[str, Pool], weight: float) -> Rival | None:
+    """The fleet in plain numbers, its worth weighed; None where nothing is decided on it after all."""
     try:
         own = purse(case.fleet, case.now_s)
     except ValueError:  # a time zone that nobody knows: it is left as it is
@@ -155,7 +156,7 @@ def _rival(case: Case, shared: tuple[Purse, ...], reach: set[str], pools: Mappin
     for rung in rungs:
         ways = tuple(_way(case, option, pools[option.place[1]], even) for option in rung.options if option.per_s > 0)
         if ways:
-            levels.append(Level(max(0.01, float(rung.variant.quality) / best), ways))
+            levels.append(Level(weight * max(0.01, float(rung.variant.quality) / best), ways))
     if not levels:
         return None
     scaling = case.fleet.spec.scaling

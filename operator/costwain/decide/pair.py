@@ -36,7 +36,7 @@ def paired(case: Case, upper: Rung, short: Mix) -> Pair | None:
     for lower in case.eligible[names.index(upper.name) + 1 :] if want.per_s > 0 else ():
         for n in range(short.replicas, max(0, short.replicas - _TRIES), -1):
             mix = short if n == short.replicas else cheapest(upper.options, replace(want, least=1, most=n), {})
-            percent = GRID_PERCENT * max(1, math.ceil(100 * (1 - mix.per_s / want.per_s) / GRID_PERCENT))
+            percent = GRID_PERCENT * math.ceil(100 * (1 - min(1.0, mix.per_s / want.per_s)) / GRID_PERCENT)
             if percent > MOST_PERCENT:
                 break
             room = [replace(o, most=_left(o, upper, mix.counts)) for o in lower.options]
