@@ -6,8 +6,9 @@ endpoint controller would: the ready pods that its selector names and that nobod
 
 import asyncio
 import contextlib
+import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -29,32 +30,40 @@ from costwain.domain import names
 
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 
-NAME, SPACE, SERVICE = "chat", "default", "chat-only-engines"
+NAME, SPACE = "chat", "default"
 BODY = {"model": NAME, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
 GATEWAYS_OWN = (DEPLOYMENTS, CONFIG_MAPS, SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
 
 
-def fleet(mode: str, floor: int) -> dict[str, Any]:
+def service_of(variant: str) -> str:
+    return f"{NAME}-{variant}-engines"
+
+
+def fleet(mode: str, floor: int, ladder: Sequence[str] = ("only",), serves: str = "only") -> dict[str, Any]:
     """At most two replicas, each with room for four requests at a time, and in no hurry to shrink for a load."""
-    variant = {
-        "name": "only",
-        "model": {"uri": "hf://Qwen/Qwen3-4B"},
-        "quality": "50",
-        "placements": [{"pool": "h100"}],
-        "engine": {"shutdownTimeoutSeconds": 1, "args": {"max-num-seqs": "4"}},
-    }
+    variants = [
+        {
+            "name": name,
+            "model": {"uri": "hf://Qwen/Qwen3-4B"},
+            "quality": str(50 - rung),
+            "placements": [{"pool": "h100"}],
+            "engine": {"shutdownTimeoutSeconds": 1, "args": {"max-num-seqs": "4"}},
+        }
+        for rung, name in enumerate(ladder)
+    ]
     spec = {
-        "variants": [variant],
+        "variants": variants,
         "scaling": {"minReplicas": floor, "maxReplicas": 2, "scaleDownStabilizationSeconds": 0},
+        "swap": {"mode": "Manual", "variant": serves},
         "gateway": {"mode": mode, "replicas": 1},
     }
     metadata = {"name": NAME, "namespace": SPACE}
     return {"apiVersion": names.API_VERSION, "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
 
 
-async def endpoints(kube: Kube) -> list[str]:
+async def endpoints(kube: Kube, variant: str = "only") -> list[str]:
     """Addresses behind the variant's Service."""
-    service = await kube.get(SERVICES, SERVICE, SPACE)
+    service = await kube.get(SERVICES, service_of(variant), SPACE)
     if service is None:
         return []
     selector = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
@@ -74,14 +83,14 @@ async def ask(session: aiohttp.ClientSession, address: str, **how: Any) -> int:
 
 
 @contextlib.asynccontextmanager
-async def router(kube: Kube) -> AsyncIterator[Counter[int]]:
-    """Somebody else's router: one request after another to who is behind the Service; counts what came of them."""
+async def router(kube: Kube, choose: Callable[[Kube], Awaitable[list[str]]] = endpoints) -> AsyncIterator[Counter[int]]:
+    """Somebody else's router: one request after another to whom it chooses; counts what came of them."""
     seen, stop = Counter[int](), asyncio.Event()
 
     async def route() -> None:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
             while not stop.is_set():
-                for address in await endpoints(kube):
+                for address in await choose(kube):
                     seen[await ask(session, f"{address}:{names.MODEL_PORT}")] += 1
                 await asyncio.sleep(0.05)
 
@@ -121,7 +130,7 @@ async def test_a_fleet_without_a_gateway_grows_and_shrinks_by_vllms_own_numbers(
     await many(admin, 1)
     (first,) = await endpoints(admin)
     said = (await admin.get(MODEL_DEPLOYMENTS, NAME, SPACE) or {})["status"]
-    assert said["variants"][0]["url"] == f"http://{SERVICE}.{SPACE}.svc"
+    assert said["variants"][0]["url"] == f"http://{service_of('only')}.{SPACE}.svc"
     reasons = {c["type"]: c["reason"] for c in said["conditions"]}
     assert (reasons["GatewayManaged"], reasons["Stalled"]) == ("NoGateway", "NoProblem")
     assert await gateways_own(admin) == []
@@ -155,7 +164,7 @@ async def test_from_mode_to_mode_the_pods_keep_answering(admin: Kube) -> None:
         await admin.apply(fleet("Managed", floor=2), manager="user")
 
         async def services_are_gone() -> bool:
-            return await admin.get(SERVICES, SERVICE, SPACE) is None
+            return await admin.get(SERVICES, service_of("only"), SPACE) is None
 
         await until(services_are_gone, "the gateway has taken over")
     assert set(seen) == {200}
@@ -174,3 +183,42 @@ async def test_from_mode_to_mode_the_pods_keep_answering(admin: Kube) -> None:
             assert Counter(await asyncio.gather(*held)) == {200: 40}
             await many(admin, 2)
         assert set(seen) == {200}
+
+
+class Follower:
+    """A router's choice by `sharePercent`: a variant by dice, then everybody behind its Service; 503 where nobody is."""
+
+    def __init__(self) -> None:
+        self._dice, self.asked, self.refused = random.Random(1), Counter[str](), 0
+
+    async def choose(self, kube: Kube) -> list[str]:
+        said = (await kube.get(MODEL_DEPLOYMENTS, NAME, SPACE) or {})["status"]["variants"]
+        (variant,) = self._dice.choices([v["name"] for v in said], [v.get("sharePercent", 0) for v in said])
+        found = await endpoints(kube, variant)
+        self.asked[variant] += len(found)
+        self.refused += not found
+        return found
+
+
+async def in_line(kube: Kube) -> list[str]:
+    """A router's choice by order: the first Service that has anybody behind it."""
+    return await endpoints(kube, "full") or await endpoints(kube, "small")
+
+
+async def test_a_swap_loses_nothing_by_shares_nor_by_whoever_is_there(admin: Kube) -> None:
+    def serving(variant: str) -> dict[str, Any]:
+        return fleet("None", floor=1, ladder=("full", "small"), serves=variant)
+
+    async def only(variant: str, other: str) -> bool:
+        return bool(await endpoints(admin, variant)) and not await endpoints(admin, other)
+
+    await admin.apply(serving("full"), manager="user")
+    await until(lambda: only("full", "small"), "full serves")
+    follower = Follower()
+    async with router(admin, follower.choose) as followed, router(admin, in_line) as by_order:
+        await admin.apply(serving("small"), manager="user")
+        await until(lambda: only("small", "full"), "small serves alone")
+        await admin.apply(serving("full"), manager="user")
+        await until(lambda: only("full", "small"), "full serves alone again")
+    assert (set(followed), set(by_order)) == ({200}, {200})
+    assert (min(follower.asked["full"], follower.asked["small"]) > 0, follower.refused) == (True, 0)
