@@ -16,7 +16,7 @@ from costwain.agent.tally import Tally
 pytestmark = pytest.mark.anyio
 _G = "costwain_gateway_"
 WHO = {"variant": "full", "pool": "spot", "tenant": "blue"}
-STREAM = Record("1.1", True, True, "full", "spot", "blue", 200, None, 0.4, 0.3, 2500, None)
+STREAM = Record("1.1", True, True, "full", "spot", "blue", 200, None, 0.4, 0.3, 2500, None, None, None)
 LOOKED_AT = Seen(tokens=10, token_bytes=2000, gaps_s=0.2, gaps={0: 8, 19: 1})
 
 
@@ -32,7 +32,7 @@ def _value(text, name, **labels):
 
 
 def test_usage_is_believed_before_the_count_of_events():
-    text = _tally(replace(STREAM, seen=replace(LOOKED_AT, prompt_tokens=5, completion_tokens=12)))
+    text = _tally(replace(STREAM, prompt_tokens=5, completion_tokens=12, seen=LOOKED_AT))
     assert _value(text, f"{_G}prompt_tokens_total") == 5
     assert _value(text, f"{_G}completion_tokens_total", source="usage") == 12
     assert _value(text, f"{_G}completion_tokens_total", source="counted") is None
@@ -106,7 +106,7 @@ def test_missing_is_what_was_lost(turns):
 
 async def test_what_is_no_record_is_counted_and_a_record_only_once(tmp_path):
     observer = Observer(Runtime(tmp_path / "nobody.sock"))
-    good = "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - - -"
+    good = "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - - - - -"
     for line in (good, good, "7 events lost", "", "a\0b"):
         observer.take(line)
     samples = parse(await observer.page(None), {f"{_G}broken_records_total", f"{_G}answers_total"})
@@ -117,7 +117,7 @@ async def test_what_is_no_record_is_counted_and_a_record_only_once(tmp_path):
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=80), max_size=8))
 async def test_no_line_ends_the_observer(lines):
     observer = Observer(Runtime(None))
-    for line in (*lines, "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - - -"):
+    for line in (*lines, "api 1.1 variant.full spot:a 200 -- 0 100 - - 1 - - - - - -"):
         observer.take(line)
     assert f'{_G}answers_total{{variant="full",pool="spot",tenant="none",code="200"}} 1' in await observer.page(None)
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from costwain.agent.record import Seen, parse_record
 
-STREAM = "api 1795527830.57 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 20 20,4443,6,21,5412,1:18;3:1 -"
+STREAM = "api 1795527830.57 variant.full spot:a 200 -- 12 5127 blue - 1000000 1250000 6 21 20 20,4443,5412,1:18;3:1 -"
 WORDS = ("frontend", "id", "backend", "server", "status", "ended", "queued", "size", "tenant", "served", "arrived")
-WORDS += ("first", "count", "seen", "spilled")
+WORDS += ("first", "prompt", "completion", "count", "seen", "spilled")
 
 
 def _line(**differs):
@@ -27,7 +27,7 @@ def test_a_stream_says_who_when_and_how_many_tokens():
     )
     assert (record.queued_s, record.first_byte_s, record.answer_bytes) == (0.012, 0.25, 5127)
     assert (record.seen.tokens, record.seen.token_bytes) == (20, 4443)
-    assert (record.seen.prompt_tokens, record.seen.completion_tokens) == (6, 21)
+    assert (record.prompt_tokens, record.completion_tokens) == (6, 21)
     assert (record.seen.gaps, record.seen.gaps_s) == ({0: 18, 2: 1}, 0.005412)
     assert (record.from_client, record.in_variant, record.is_stream, record.cut_by) == (True, True, True, None)
 
@@ -57,6 +57,11 @@ STORIES = {  # story: (other words, what is read)
         {"server": "again", "served": "variant.small,<NOSRV>,-1", "status": "503"},
         {"variant": "small", "pool": "none", "queued_s": None},
     ),
+    "a whole answer, of which usage is known": (
+        {"first": "-", "count": "-", "seen": "-"},
+        {"is_stream": False, "seen": None, "prompt_tokens": 6, "completion_tokens": 21},
+    ),
+    "a prompt's embedding has no completion": ({"completion": "-"}, {"prompt_tokens": 6, "completion_tokens": None}),
     "inside HAProxy": ({"frontend": "again"}, {"from_client": False, "in_variant": True}),
     "the clock went back": ({"first": "900000"}, {"first_byte_s": 0.0}),
 }
@@ -75,9 +80,9 @@ BROKEN = {
     "no status": _line(status="abc"),
     "a status that HTTP doesn't have": _line(status="999"),
     "an end state of one letter": _line(ended="-"),
-    "a count that isn't": _line(seen="20,4443,6"),
-    "a bucket before the first": _line(seen="20,4443,6,21,5412,0:1"),
-    "a negative count": _line(seen="-20,4443,6,21,5412,1:1"),
+    "a count that isn't": _line(seen="20,4443"),
+    "a bucket before the first": _line(seen="20,4443,5412,0:1"),
+    "a negative count": _line(seen="-20,4443,5412,1:1"),
     "half a name": _line(served="variant.small"),
 }
 

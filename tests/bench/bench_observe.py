@@ -29,8 +29,8 @@ CLIENTS, REQUESTS_EACH, RECORDS = 5, 300, 5000
 TARGET = 1.05
 MODES = {"nothing": None, "first byte": 0, "first byte, 1 % of streams whole": 1, "every token": 100}
 OFF, DEFAULT = "nothing", "first byte, 1 % of streams whole"
-_RECORD = "api 1.{} variant.full spot:a 200 -- 0 5127 blue - 1000000 1250000 20 20,4443,6,20,5412,1:18;3:1"
-_OF_OBSERVING = ("log ring@", "log-format ", "filter lua.answer")
+_RECORD = "api 1.{} variant.full spot:a 200 -- 0 5127 blue - 1000000 1250000 6 20 20 20,4443,5412,1:18;3:1 -"
+_OF_OBSERVING = ("log ring@", "log-format ", "filter lua.answer", "http-response wait-for-body", "http-response lua.")
 
 
 @dataclass

@@ -7,23 +7,20 @@ from dataclasses import dataclass, field
 from costwain.render.haproxy import SERVING, WAITING
 
 NONE = "none"
-_FIELDS = 15
+_FIELDS = 17
 _NUMBER = re.compile(r"-?\d{1,18}")
 _API = "api"  # the frontend of clients; others hand requests on inside HAProxy
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of an answer itself: events that carried a token, their bytes, what `usage` said, and gaps.
+    """What was seen of a stream whose every token was looked at: events that carried one, their bytes, and gaps.
 
-    `tokens` is 0 where nobody looked at every token, `token_bytes` also where the answer broke off; `gaps` counts by
-    the index of a bucket, from 0.
+    `token_bytes` is 0 where the stream broke off; `gaps` counts by the index of a bucket, from 0.
     """
 
-    tokens: int = 0
+    tokens: int
     token_bytes: int = 0
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
     gaps_s: float = 0.0
     gaps: Mapping[int, int] = field(default_factory=dict)
 
@@ -43,6 +40,8 @@ class Record:
     queued_s: float | None
     first_byte_s: float | None  # of a stream: from the request to the answer's first byte
     answer_bytes: int  # with its header
+    prompt_tokens: int | None  # what `usage` says
+    completion_tokens: int | None
     seen: Seen | None
     spilled_from: str | None = None  # the variant that it would have had, were that one's queue not late
 
@@ -57,7 +56,7 @@ def parse_record(line: str) -> Record:
     if len(words) != _FIELDS:
         raise ValueError(f"a record has {_FIELDS} words, found {len(words)}")
     frontend, number, backend, server, status, ended, queued, size, tenant, served = words[:10]
-    arrived, first, count, seen, spilled = words[10:]
+    arrived, first, prompt, completion, count, seen, spilled = words[10:]
     queued_ms = _known(queued)
     in_variant = backend.startswith((f"{SERVING}.", f"{WAITING}."))
     if served != "-":  # another frontend of this HAProxy routed it anew: that one knows who answered
@@ -76,6 +75,8 @@ def parse_record(line: str) -> Record:
         queued_s=None if queued_ms is None else queued_ms / 1e3,
         first_byte_s=None if begun is None or got is None else max(got - begun, 0) / 1e6,
         answer_bytes=max(_integer(size), 0),
+        prompt_tokens=_optional(prompt),
+        completion_tokens=_optional(completion),
         seen=_seen(seen) if seen != "-" else _cut_short(_optional(count)),
         spilled_from=None if spilled == "-" else spilled,
     )
@@ -87,14 +88,12 @@ def _cut_short(tokens: int | None) -> Seen | None:
 
 
 def _seen(text: str) -> Seen:
-    tokens, size, prompt, completion, gaps_us, buckets = _exactly(text.split(","), 6)
+    tokens, size, gaps_us, buckets = _exactly(text.split(","), 4)
     pairs = (_exactly(pair.split(":"), 2) for pair in buckets.split(";") if pair)
     gaps = {_integer(index) - 1: _integer(count) for index, count in pairs}  # Lua counts from 1
     if any(index < 0 or count < 0 for index, count in gaps.items()):
         raise ValueError(f"buckets and their counts aren't negative, found {buckets!r}")
-    return Seen(
-        _natural(tokens), _natural(size), _optional(prompt), _optional(completion), _natural(gaps_us) / 1e6, gaps
-    )
+    return Seen(_natural(tokens), _natural(size), _natural(gaps_us) / 1e6, gaps)
 
 
 def _status(text: str) -> int | None:

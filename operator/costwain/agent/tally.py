@@ -88,19 +88,18 @@ class Tally:
                 yield from histogram.lines(name, _labels(who))
 
     def _add_tokens(self, record: Record, who: Who) -> None:
-        seen = record.seen or Seen()
-        if seen.prompt_tokens is None:
+        if record.prompt_tokens is None:
             self._count(_UNTOLD, who)
         else:
-            self._count(_PROMPT, who, by=seen.prompt_tokens)
-        if seen.token_bytes:
-            self._sizes[record.variant].learn(record.answer_bytes, seen)
-            self._histogram(_GAPS, who).add(seen.gaps, seen.gaps_s)
+            self._count(_PROMPT, who, by=record.prompt_tokens)
+        if record.seen is not None and record.seen.token_bytes:
+            self._sizes[record.variant].learn(record.answer_bytes, record.seen)
+            self._histogram(_GAPS, who).add(record.seen.gaps, record.seen.gaps_s)
             self._settle(record.variant)
-        if seen.completion_tokens is not None:
-            self._count(_COMPLETION, who, _USAGE, seen.completion_tokens)
+        if record.completion_tokens is not None:
+            self._count(_COMPLETION, who, _USAGE, record.completion_tokens)
         elif record.seen is not None:
-            self._count(_COMPLETION, who, _COUNTED, seen.tokens)
+            self._count(_COMPLETION, who, _COUNTED, record.seen.tokens)
         elif record.is_stream:
             streams, size = self._unsized.get(who, (0, 0))
             self._unsized[who] = streams + 1, size + record.answer_bytes

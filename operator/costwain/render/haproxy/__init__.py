@@ -87,6 +87,7 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "LADDER": " ".join(ladder),
         "ERRORFILES": "\n".join(f'    errorfile {e.status} "${{CFG}}/{e.status}.http"' for e in errors.PAGES),
         "QUEUE_TIMEOUT_MS": _ms(limits.queue_timeout_s),
+        "ANSWER_TIMEOUT_MS": _ms(limits.answer_timeout_s),
         "MAX_REQUEST_BYTES": str(limits.max_request_bytes),
         "PATHS": " ".join(SAFE_PATHS),
     }

@@ -1,17 +1,22 @@
--- Looks at answers on their way: when the first byte comes, what `usage` says and, in some streams, every token.
+-- Looks into answers where HAProxy's own rules (gateway.cfg) don't see enough.
 --
--- A call from HAProxy costs as much as a token itself. So a stream is let go after its first byte, unless it is one of
--- the PERCENT whose tokens are counted and timed one by one; an answer in one piece costs a call or two anyway.
--- The record of the request (observe.cfg) carries what was seen: `txn.first` in microseconds since 1970, `txn.count`,
--- the events so far that carried a token, and of an answer that came to its end `txn.seen`,
--- "tokens,bytes,prompt,completion,gaps_us,bucket:count;...": such events and how many bytes they had, what `usage`
--- says, and the time between events, added up and by bucket.
+-- Those rules tell when a stream begins and what `usage` says in a whole answer. A filter in Lua costs a request as much
+-- as all the rest, so it is there only for the streams whose tokens are counted and timed one by one, PERCENT of them
+-- and the first of each backend, and where whole answers are longer than HAProxy's buffer.
+-- The record of the request (observe.cfg) carries what was seen: `txn.prompt` and `txn.completion` are what `usage` says,
+-- `txn.count` the events so far that carried a token, and of a stream that came to its end `txn.seen`,
+-- "tokens,bytes,gaps_us,bucket:count;...": such events and how many bytes they had, and the time between them, added up
+-- and by bucket.
 -- Arguments: PERCENT, then the upper bounds of the buckets in seconds.
 local PERCENT <const> = tonumber((...))
 local USAGE <const>, USAGE_BYTES <const> = '"usage":{', 512 -- unescaped quotes: no text of an answer can hold it
 local LONGEST_EVENT <const> = 1 << 20
 
-local met = {} -- backends of which a stream was looked at: the first one shows how many bytes a token has
+local LONG_ANSWERS_S <const> = 600 -- one whole answer that is too long makes others likely for so long
+
+local begun = false -- the very first request is looked at; its backend isn't known yet
+local met = {} -- by backend that streams: whether one was looked at; the first shows how many bytes a token has
+local long_until_s = 0
 local bounds_us = {}
 for index, bound in ipairs({ select(2, ...) }) do
     bounds_us[index] = tonumber(bound) * 1e6
@@ -22,11 +27,29 @@ local function now_us()
     return now.sec * 1000000 + now.usec
 end
 
-local function is_looked_at(backend)
-    local first = not met[backend]
-    met[backend] = true
-    return math.random() * 100 < PERCENT or (first and PERCENT > 0)
+local function is_any_unmet()
+    for _, known in pairs(met) do
+        if not known then
+            return true
+        end
+    end
+    return not begun
 end
+
+local function is_looked_at()
+    return math.random() * 100 < PERCENT or (PERCENT > 0 and is_any_unmet()) or core.now().sec < long_until_s
+end
+
+-- A stream begins whose backend may not have been met.
+core.register_action("meet", { "http-res" }, function(txn)
+    local backend = txn:get_var("txn.backend") or ""
+    met[backend] = met[backend] or false
+end)
+
+-- A whole answer ends beyond the buffer, and `usage` is at its end.
+core.register_action("expect_long", { "http-res" }, function()
+    long_until_s = core.now().sec + LONG_ANSWERS_S
+end)
 
 -- Whether an event of a stream carries a token; the first one of a chat says only who speaks.
 local function carries_token(event)
@@ -44,14 +67,21 @@ local Answer = { id = "answer", flags = filter.FLT_CFG_FL_HTX }
 Answer.__index = Answer
 
 function Answer:new()
-    return setmetatable({ rest = "", tokens = 0, bytes = 0, gaps_us = 0, buckets = {} }, Answer)
+    if is_looked_at() then
+        begun = true
+        return setmetatable({ rest = "", tokens = 0, bytes = 0, gaps_us = 0, buckets = {} }, Answer)
+    end
 end
 
 function Answer:http_headers(txn, message)
     if message.channel:is_resp() then
         self.streams = txn.sf:res_hdr("content-type"):find("^text/event%-stream") ~= nil
-        self.every_token = self.streams and is_looked_at(txn:get_var("txn.backend") or "")
-        filter.register_data_filter(self, message.channel)
+        if self.streams then
+            met[txn:get_var("txn.backend") or ""] = true
+        end
+        if self.streams or core.now().sec < long_until_s then
+            filter.register_data_filter(self, message.channel)
+        end
     end
     return filter.CONTINUE
 end
@@ -66,19 +96,9 @@ function Answer:http_payload(txn, message)
 end
 
 function Answer:look(txn, message)
-    if message:input() == 0 then
-        return
-    end
-    if self.streams and not self.begun then
-        self.begun = true
-        txn:set_var("txn.first", now_us())
-    end
-    if self.streams and not self.every_token then
-        filter.unregister_data_filter(self, message.channel)
-        return
-    end
-    local data = message:body()
-    if not data then -- the mark at the end of an answer is input without a body
+    -- the mark at the end of an answer is input without a body
+    local data = message:input() > 0 and message:body()
+    if not data then
         return
     end
     if self.streams then
@@ -89,27 +109,30 @@ function Answer:look(txn, message)
     local text = self.rest .. data
     self:read_usage(text)
     self.rest = text:sub(-USAGE_BYTES - #USAGE)
-    if self.prompt and self.completion then
-        self:tell(txn)
-        filter.unregister_data_filter(self, message.channel)
-    end
+    self:tell_usage(txn)
 end
 
 -- Called at the whole end of an answer that was not let go before.
 function Answer:http_end(txn, message)
-    if message.channel:is_resp() and (self.every_token or self.prompt) then
-        self:tell(txn)
+    if message.channel:is_resp() and self.streams then
+        local buckets = {}
+        for index, count in pairs(self.buckets) do
+            buckets[#buckets + 1] = index .. ":" .. count
+        end
+        local known = { self.tokens, self.bytes, self.gaps_us, table.concat(buckets, ";") }
+        txn:set_var("txn.seen", table.concat(known, ","))
+        self:tell_usage(txn)
     end
     return filter.CONTINUE
 end
 
-function Answer:tell(txn)
-    local buckets = {}
-    for index, count in pairs(self.buckets) do
-        buckets[#buckets + 1] = index .. ":" .. count
+function Answer:tell_usage(txn)
+    if self.prompt then
+        txn:set_var("txn.prompt", tonumber(self.prompt))
     end
-    local known = { self.tokens, self.bytes, self.prompt or "-", self.completion or "-", self.gaps_us }
-    txn:set_var("txn.seen", table.concat(known, ",") .. "," .. table.concat(buckets, ";"))
+    if self.completion then
+        txn:set_var("txn.completion", tonumber(self.completion))
+    end
 end
 
 function Answer:read_events(data)
