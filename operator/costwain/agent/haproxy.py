@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from costwain.render.haproxy import AGAIN, HOLD, PROGRAM_MAP, SERVING, WAITING, backend
 
+_READ_BYTES = 1 << 18
 RESPONSE_CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
@@ -153,20 +155,22 @@ class Runtime:
                 await writer.wait_closed()
         return answer.decode().strip()
 
-    async def follow(self, text: str) -> AsyncIterator[str]:
-        """The lines of a command that goes on by itself, until HAProxy ends it."""
-        try:
-            reader, writer = await asyncio.open_unix_connection(str(self._path))
-        except OSError as error:
-            raise HaproxyError(f"{self._path}: {text.split()[0]}: {error}") from None
-        try:
-            writer.write(text.encode() + b"\n")
-            while line := await reader.readline():
-                yield line.decode(errors="replace").rstrip("\n")
-        except (OSError, ValueError) as error:  # ValueError: a line without an end
-            raise HaproxyError(f"{self._path}: {text.split()[0]}: {error}") from None
-        finally:
-            writer.close()
+    async def follow(self, text: str, pause_s: float) -> AsyncIterator[str]:
+        """The lines of a command that goes on by itself, until HAProxy ends it; what comes in a pause comes at once."""
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_UNIX) as at:
+            at.setblocking(False)
+            try:
+                await loop.sock_connect(at, str(self._path))
+                await loop.sock_sendall(at, text.encode() + b"\n")
+                rest = b""
+                while data := await loop.sock_recv(at, _READ_BYTES):
+                    *lines, rest = (rest + data).split(b"\n")
+                    for line in lines:
+                        yield line.decode(errors="replace")
+                    await asyncio.sleep(pause_s)
+            except OSError as error:
+                raise HaproxyError(f"{self._path}: {text.split()[0]}: {error}") from None
 
     async def state(self) -> State:
         """Everything at once; a few commands, a millisecond apart."""

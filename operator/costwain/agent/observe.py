@@ -16,6 +16,7 @@ from costwain.agent.tally import Tally
 from costwain.render.haproxy import KEYS_MAP, RECORDS, SERVING, WAITING, backend
 
 _AGAIN_S = 0.2
+_PAUSE_S = 0.05  # to be woken for every record costs more than to read it
 _CATCH_UP_S, _POLL_S = 0.5, 0.02
 _IDS = 65_536  # more than the ring holds
 _UNOBSERVED = "costwain_gateway_unobserved_requests_total"
@@ -63,7 +64,7 @@ class Observer:
         """Follows until it is cancelled; a HAProxy that is gone is asked again."""
         while True:
             try:
-                async for line in self._runtime.follow(f"show events {RECORDS} -w"):
+                async for line in self._runtime.follow(f"show events {RECORDS} -w", _PAUSE_S):
                     self.take(line)
             except HaproxyError as error:
                 _log.debug("%s", error)
