@@ -1,8 +1,9 @@
 """A pod for the gateway's tests: `python stub_pod.py ADDRESS`.
 
-The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}. Every answer names
-the pod. GET /stats tells how many requests came, how many ran at once at most, which paths were
-asked for, and the last one's headers and body. A request may bring its own answer along: {"answer": {...}}.
+The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}, or for a whole answer
+that comes slowly {"pieces": 3, "gap_ms": 20}; it may bring the answer along: {"answer": {...}}. Every other answer names
+the pod. GET /stats tells how many requests came, how many ran at once at most, how many answers that take long have
+begun, which paths were asked for, and the last one's headers and body.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 ADDRESS = sys.argv[1]
-STATS = {"seen": 0, "active": 0, "most": 0, "headers": [], "paths": [], "body": ""}
+STATS = {"seen": 0, "active": 0, "begun": 0, "most": 0, "headers": [], "paths": [], "body": ""}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -46,14 +47,29 @@ async def fields(request: web.Request) -> dict[str, int]:
     return body
 
 
-async def whole(_: web.Request, body: dict[str, float]) -> web.StreamResponse:
+async def whole(request: web.Request, body: dict[str, float]) -> web.StreamResponse:
     await asyncio.sleep(body.get("wait_ms", 20) / 1000)
-    return web.json_response(body.get("answer", {"pod": ADDRESS}))
+    told = body.get("answer", {"pod": ADDRESS})
+    if "pieces" in body:
+        return await in_pieces(request, body, json.dumps(told))
+    return web.json_response(told)
+
+
+async def in_pieces(request: web.Request, body: dict[str, int], text: str) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": "application/json", "content-length": str(len(text))})
+    await response.prepare(request)
+    STATS["begun"] += 1
+    size = -(-len(text) // body["pieces"])
+    for at in range(0, len(text), size):
+        await asyncio.sleep(body.get("gap_ms", 10) / 1000)
+        await response.write(text[at : at + size].encode())
+    return response
 
 
 async def stream(request: web.Request, body: dict[str, int]) -> web.StreamResponse:
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
+    STATS["begun"] += 1
     for _ in range(body.get("chunks", 5)):
         await asyncio.sleep(body.get("gap_ms", 10) / 1000)
         await response.write(f"data: {json.dumps({'pod': ADDRESS})}\n\n".encode())

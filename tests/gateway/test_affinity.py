@@ -1,6 +1,7 @@
 """Which pod of a variant answers: the same one for what shares a prefix, but never at the price of waiting."""
 
 import asyncio
+import json
 import random
 from collections import Counter, defaultdict
 
@@ -30,12 +31,29 @@ async def test_a_session_finds_its_pod_again_even_through_a_haproxy_that_knows_n
             assert await _pods_of_sessions(anew, 30) == first
 
 
-async def test_requests_with_the_same_first_kilobyte_share_a_pod(gateway):
+def _chat(number, turn, parts=False):
+    """The messages of a conversation's n-th turn, behind a long system prompt that all conversations share."""
+    says = f"question {number}"
+    messages = [{"role": "system", "content": "y" * 2000}]
+    messages += [{"role": "user", "content": [{"type": "text", "text": says}] if parts else says}]
+    return messages + [{"role": "assistant", "content": "more"}, {"role": "user", "content": f"and {turn}"}] * turn
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["as text", "as parts"])
+async def test_conversations_behind_one_system_prompt_spread_and_each_finds_its_pod_again(gateway, parts):
+    async with gateway() as (world, client):
+        pods = await world.add_pods("full", 3)
+        turns = [[(await client.ask(messages=_chat(n, turn, parts))).pod for n in range(20)] for turn in range(3)]
+        assert turns[0] == turns[1] == turns[2]
+        assert set(turns[0]) == {pod.address for pod in pods}
+
+
+async def test_what_is_no_chat_shares_a_pod_with_what_begins_alike(gateway):
     async with gateway() as (world, client):
         await world.add_pods("full", 3)
-        system = {"role": "system", "content": "y" * 2000}
-        messages = [[system, {"role": "user", "content": f"question {n}"}] for n in range(10)]
-        assert len({(await client.ask(messages=item)).pod for item in messages}) == 1
+        prompts = [{"prompt": "y" * 2000 + str(n)} for n in range(10)]
+        answers = [await client.post("/v1/completions", json.dumps({"model": "chat-model", **prompt})) for prompt in prompts]
+        assert len({answer.pod for answer in answers}) == 1
 
 
 async def test_a_pod_that_joins_takes_its_own_sessions_and_moves_no_other(gateway):

@@ -94,9 +94,13 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
 
 
 def _routing(affinity: bool) -> str:
-    """The rules that choose a backend; without a key for affinity no pod is picked, and the backend balances."""
+    """The rules that choose a backend; without a key for affinity no pod is picked, and the backend balances.
+
+    A text is parsed for affinity, or for the dice where shares are divided.
+    """
     lines = _text("routing.cfg").rstrip("\n").split("\n")
-    return "\n".join(line for line in lines if affinity or "set-var(txn.affinity)" not in line)
+    kept = "\n".join(line for line in lines if affinity or "set-var(txn.affinity)" not in line)
+    return _fill(kept, {"DIVIDED": "" if affinity else "divided "})
 
 
 def _actions() -> dict[str, str]:

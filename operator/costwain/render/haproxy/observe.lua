@@ -9,7 +9,7 @@
 -- and by bucket.
 -- Arguments: PERCENT, then the upper bounds of the buckets in seconds.
 local PERCENT <const> = tonumber((...))
-local USAGE <const>, USAGE_BYTES <const> = '"usage":{', 512 -- unescaped quotes: no text of an answer can hold it
+local USAGE <const>, USAGE_BYTES <const> = '"usage":%s*{', 512 -- unescaped quotes: no text of an answer can hold it
 local LONGEST_EVENT <const> = 1 << 20
 
 local LONG_ANSWERS_S <const> = 600 -- one whole answer that is too long makes others likely for so long
@@ -164,12 +164,12 @@ function Answer:read_event(event, at_us)
 end
 
 function Answer:read_usage(text)
-    local at = text:find(USAGE, 1, true)
+    local at = text:find(USAGE)
     if at then
         local usage = text:sub(at, at + USAGE_BYTES)
-        self.prompt = usage:match('"prompt_tokens":(%d+)') or usage:match('"input_tokens":(%d+)') or self.prompt
-        self.completion = usage:match('"completion_tokens":(%d+)')
-            or usage:match('"output_tokens":(%d+)')
+        self.prompt = usage:match('"prompt_tokens":%s*(%d+)') or usage:match('"input_tokens":%s*(%d+)') or self.prompt
+        self.completion = usage:match('"completion_tokens":%s*(%d+)')
+            or usage:match('"output_tokens":%s*(%d+)')
             or self.completion
     end
 end
