@@ -112,7 +112,7 @@ async def test_keys_are_told_again_to_a_haproxy_that_was_started_again(gateway, 
 async def test_no_key_is_in_a_file_of_haproxy_a_log_or_an_answer_of_its_socket(gateway, caplog):
     caplog.set_level("DEBUG")
     async with gateway(keys=KEYS, tenants=(Tenant(name="blue", requests_per_second=5),)) as (world, client):
-        world.set_keys(blue=f"{BLUE}\n{NEW}\nshort\n", red=BLUE)
+        world.set_keys(blue=f"{BLUE}\n{NEW}\nsk-too-short\n", red=BLUE)
         await _known(world, BLUE, NEW)
         await client.ask(headers=bearer("sk-wrong-0123456789"))
         await client.get("/v1/models", bearer(BLUE))
@@ -122,7 +122,7 @@ async def test_no_key_is_in_a_file_of_haproxy_a_log_or_an_answer_of_its_socket(g
             await world.runtime.command(f"show map #{live.number}") for live in (await world.state()).maps.values()
         ]
         texts.append(caplog.text)
-        assert not [key for key in (BLUE, NEW, RED, "short") if any(key in text for text in texts)]
+        assert not [key for key in (BLUE, NEW, RED, "sk-too-short") if any(key in text for text in texts)]
         assert "API keys: blue: line 3: a key has at least 16 characters" in caplog.text
         assert "API keys: red: line 1: blue has this key already" in caplog.text
 

@@ -8,7 +8,7 @@
 local FACTOR <const>, FLOOR <const> = tonumber((...)), tonumber((select(2, ...)))
 local REFRESH_MS <const> = 1000 -- maint and limit changes raise no event before 2.9
 
-local pods_of, stale = {}, true
+local pods_of = {} -- by backend; emptied when they may have changed
 
 local function text_hash(text)
     local hash = 5381
@@ -37,30 +37,27 @@ local function pods_up(backend)
     return pods
 end
 
-local function refresh()
-    stale, pods_of = false, {}
-    for name, backend in pairs(core.backends) do
-        pods_of[name] = pods_up(backend)
-    end
-end
-
 core.event_sub({ "SERVER" }, function()
-    stale = true
+    pods_of = {}
 end)
 core.register_task(function()
     while true do
         core.msleep(REFRESH_MS)
-        stale = true
+        pods_of = {}
     end
 end)
 
+-- HAProxy may interrupt this for another request, which then looks itself rather than see half of the pods.
+local function pods_now(backend)
+    local known = pods_of
+    known[backend] = known[backend] or pods_up(core.backends[backend])
+    return known[backend]
+end
+
 -- The name of the pod that suits a key best, or nil.
 function pod_for(backend, key)
-    if stale then
-        refresh()
-    end
-    local pods = pods_of[backend]
-    if not key or not pods or #pods == 0 then
+    local pods = key and pods_now(backend)
+    if not pods or #pods == 0 then
         return nil
     end
     local load, slots = 1, 0 -- the request itself is load
