@@ -34,6 +34,12 @@ test: setup ## every test: unit, then the real control plane and the real HAProx
 unit: setup ## the quick unit tests, on every core (< 30 s)
 	$(PYTEST) -n auto -m "not cluster and not gateway and not e2e and not process and not long"
 
+.PHONY: gateway-on
+gateway-on: setup ## the gateway's tests on another HAProxy, from Debian's SUITE=trixie (3.0) or sid (3.2, that of the image)
+	@test -n "$(SUITE)" || { echo "SUITE: want a suite of Debian, such as sid (found none)"; exit 2; }
+	@tests/gateway/debian-haproxy.sh '$(SUITE)' 'build/haproxy-$(SUITE)'
+	COSTWAIN_HAPROXY='$(CURDIR)/build/haproxy-$(SUITE)/haproxy' $(PYTEST) tests/gateway
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict and the layers
 	$(BIN)/ruff check operator tests images
