@@ -25,12 +25,13 @@ from costwain.agent.observe import Observer
 from costwain.domain import names
 
 STREAMS, TOKENS, GAP_MS, ROUNDS = 200, 160, 100, 5
+DEADLINE_S = 120  # of a round, which takes some 20 s
 CLIENTS, REQUESTS_EACH, RECORDS = 5, 300, 5000
 TARGET = 1.05
 MODES = {"nothing": None, "first byte": 0, "first byte, 1 % of streams whole": 1, "every token": 100}
 OFF, DEFAULT = "nothing", "first byte, 1 % of streams whole"
 _RECORD = "api 1.{} variant.full spot:a 200 -- 0 5127 blue - 1000000 1250000 6 20 20 20,4443,5412,1:18;3:1 -"
-_OF_OBSERVING = ("log ring@", "log-format ", "filter lua.answer", "http-response wait-for-body", "http-response lua.")
+_OF_OBSERVING = ("log ring@", "log-format ", "filter lua.answer", "http-response ")
 
 
 @dataclass
@@ -105,7 +106,8 @@ async def cost_ms(world: Observed, kind: str) -> float:
     """CPU milliseconds of HAProxy for 1,000 tokens or requests."""
     one, count, want = (stream, STREAMS, TOKENS) if kind == "tokens" else (plain, CLIENTS, REQUESTS_EACH)
     before_s = world.cpu_s
-    done = sum(await asyncio.gather(*(one(world.bind, n) for n in range(count))))
+    async with asyncio.timeout(DEADLINE_S):
+        done = sum(await asyncio.gather(*(one(world.bind, n) for n in range(count))))
     assert done == count * want, f"{done} of {count * want} {kind}"
     return (world.cpu_s - before_s) * 1e6 / done
 
