@@ -85,6 +85,7 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
         "EXPORTER_PORT": str(EXPORTER_PORT),
         "BACKENDS": " ".join(backends),
         "LADDER": " ".join(ladder),
+        "AFFINITY": "on" if limits.affinity else "off",
         "ERRORFILES": "\n".join(f'    errorfile {e.status} "${{CFG}}/{e.status}.http"' for e in errors.PAGES),
         "QUEUE_TIMEOUT_MS": _ms(limits.queue_timeout_s),
         "ANSWER_TIMEOUT_MS": _ms(limits.answer_timeout_s),
@@ -94,13 +95,9 @@ def _parts(ladder: Sequence[str], limits: Limits) -> dict[str, str]:
 
 
 def _routing(affinity: bool) -> str:
-    """The rules that choose a backend; without a key for affinity no pod is picked, and the backend balances.
-
-    A text is parsed for affinity, or for the dice where shares are divided.
-    """
-    lines = _text("routing.cfg").rstrip("\n").split("\n")
-    kept = "\n".join(line for line in lines if affinity or "set-var(txn.affinity)" not in line)
-    return _fill(kept, {"DIVIDED": "" if affinity else "divided "})
+    """The rules that choose a backend. For affinity a text is always parsed, else for the dice of divided shares."""
+    divided = "" if affinity else " { var(txn.shares) -m reg [1-9][0-9]{0,3}, }"
+    return _fill(_text("routing.cfg").rstrip("\n"), {"DIVIDED": divided})
 
 
 def _actions() -> dict[str, str]:

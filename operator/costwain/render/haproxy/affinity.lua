@@ -56,8 +56,8 @@ end
 
 -- The name of the pod that suits a key best, or nil.
 function pod_for(backend, key)
-    local pods = key and pods_now(backend)
-    if not pods or #pods == 0 then
+    local pods = pods_now(backend)
+    if #pods == 0 then
         return nil
     end
     local load, slots = 1, 0 -- the request itself is load

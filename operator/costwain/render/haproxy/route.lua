@@ -3,8 +3,9 @@
 -- One call for all of it: what HAProxy prepares for a call costs more than what is done in it. The program map holds one
 -- line of cumulative shares in hundredths of a percent, in ladder order: "2500,2500,10000" gives the best variant a
 -- quarter, the second nothing, the last the rest. One line, so that a change is atomic.
--- Arguments: the map's file, then the ladder, best variant first.
-local ladder = { select(2, ...) }
+-- Arguments: the map's file, whether affinity is on, then the ladder, best variant first.
+local IS_AFFINE <const> = select(2, ...) == "on"
+local ladder = { select(3, ...) }
 local program = Map.new((...), Map._str)
 local WHOLE <const> = 10000
 local AWAIT_STEP_MS <const> = 50
@@ -94,7 +95,9 @@ core.register_action("route", { "http-req" }, function(txn)
     if limit < #ladder then -- routed anew, the request is known by this header alone
         txn.http:req_set_header("x-costwain-min-variant", ladder[limit])
     end
-    local rank = allowed_rank(cumulative_shares(txn:get_var("txn.shares")), txn:get_var("txn.dice") or 0, limit)
+    local shares, key = cumulative_shares(txn:get_var("txn.shares")), txn:get_var("txn.key")
+    local dice = (txn:get_var("txn.dice") or key) % WHOLE
+    local rank = allowed_rank(shares, dice, limit)
     local own = rank
     rank = rank and spilled_rank(rank, limit)
     if rank ~= own then
@@ -103,7 +106,7 @@ core.register_action("route", { "http-req" }, function(txn)
     -- Nobody serves at or above the limit: wait there, apart from those that any variant may serve.
     local backend = (rank and "variant." or "waiting.") .. ladder[rank or limit]
     txn:set_var("txn.backend", backend)
-    local pod = pod_for(backend, txn:get_var("txn.affinity"))
+    local pod = IS_AFFINE and pod_for(backend, key)
     if pod then
         txn:set_var("txn.pod", pod)
     end
