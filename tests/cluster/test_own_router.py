@@ -186,7 +186,7 @@ async def test_from_mode_to_mode_the_pods_keep_answering(admin: Kube) -> None:
 
 
 class Follower:
-    """A router's choice by `sharePercent`: a variant by dice, then everybody behind its Service; 503 where nobody is."""
+    """A router's choice by `sharePercent`: a variant by dice, then all behind its Service; 503 where nobody is."""
 
     def __init__(self) -> None:
         self._dice, self.asked, self.refused = random.Random(1), Counter[str](), 0

@@ -8,7 +8,7 @@ folder=$(realpath "$2")
 
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' | head -n 1)
 [ -n "$mirror" ] || { echo "apt knows no archive of Debian here; run apt-get update first" >&2; exit 2; }
-mkdir -p "$folder"/{state/lists/partial,cache/archives/partial,root}
+mkdir -p "$folder"/{state/lists/partial,cache/archives/partial,tree}
 : > "$folder/state/status"
 echo "deb $mirror $suite main" > "$folder/sources.list"
 apt() {
@@ -19,11 +19,11 @@ apt() {
 apt update
 apt install --download-only --no-install-recommends --yes haproxy
 for package in "$folder"/cache/archives/*.deb; do
-  dpkg-deb --extract "$package" "$folder/root"
+  dpkg-deb --extract "$package" "$folder/tree"
 done
 
-loader=$(find "$folder/root" -name 'ld-linux*.so.*' | head -n 1)
-libraries=$(dirname "$(find "$folder/root" -name 'liblua5.4.so.0' | head -n 1)")
-printf '#!/bin/sh\nexec %q --library-path %q %q "$@"\n' "$loader" "$libraries" "$folder/root/usr/sbin/haproxy" > "$folder/haproxy"
+loader=$(find "$folder/tree" -name 'ld-linux*.so.*' | head -n 1)
+libraries=$(dirname "$(find "$folder/tree" -name 'liblua5.4.so.0' | head -n 1)")
+printf '#!/bin/sh\nexec %q --library-path %q %q "$@"\n' "$loader" "$libraries" "$folder/tree/usr/sbin/haproxy" > "$folder/haproxy"
 chmod +x "$folder/haproxy"
 "$folder/haproxy" -v | head -n 1

@@ -1,9 +1,9 @@
 """A pod for the gateway's tests: `python stub_pod.py ADDRESS`.
 
 The request says how it is answered: {"wait_ms": 50}, {"stream": true, "chunks": 5, "gap_ms": 20}, or for a whole answer
-that comes slowly {"pieces": 3, "gap_ms": 20}; it may bring the answer along: {"answer": {...}}. Every other answer names
-the pod. GET /stats tells how many requests came, how many ran at once at most, how many answers that take long have
-begun, which paths were asked for, and the last one's headers and body.
+that comes slowly {"pieces": 3, "gap_ms": 20}; it may bring the answer along: {"answer": {...}}. Every other answer
+names the pod. GET /stats tells how many requests came, how many ran at once at most, how many answers that take long
+have begun, which paths were asked for, and the last one's headers and body.
 """
 
 import asyncio

@@ -51,8 +51,8 @@ async def test_conversations_behind_one_system_prompt_spread_and_each_finds_its_
 async def test_what_is_no_chat_shares_a_pod_with_what_begins_alike(gateway):
     async with gateway() as (world, client):
         await world.add_pods("full", 3)
-        prompts = [{"prompt": "y" * 2000 + str(n)} for n in range(10)]
-        answers = [await client.post("/v1/completions", json.dumps({"model": "chat-model", **prompt})) for prompt in prompts]
+        bodies = [json.dumps({"model": "chat-model", "prompt": "y" * 2000 + str(n)}) for n in range(10)]
+        answers = [await client.post("/v1/completions", body) for body in bodies]
         assert len({answer.pod for answer in answers}) == 1
 
 

@@ -13,7 +13,9 @@ from costwain.domain import names
 
 pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
 _PROMPT, _UNTOLD = "costwain_gateway_prompt_tokens_total", "costwain_gateway_answers_without_usage_total"
-SLOW_STREAM, SLOW_WHOLE = {"stream": True, "gap_ms": 60_000}, {"pieces": 2, "gap_ms": 60_000}
+both_kinds = pytest.mark.parametrize(
+    "how", [{"stream": True, "gap_ms": 60_000}, {"pieces": 2, "gap_ms": 60_000}], ids=["a stream", "a whole answer"]
+)
 
 
 async def _stats(client, pod):
@@ -36,7 +38,7 @@ async def _sum(world, name):
     return sum(page.values())
 
 
-@pytest.mark.parametrize("how", [SLOW_STREAM, SLOW_WHOLE], ids=["a stream", "a whole answer"])
+@both_kinds
 async def test_who_leaves_before_the_first_byte_leaves_the_pod_too(gateway, how):
     async with gateway() as (world, client):
         (pod,) = await world.add_pods("full")
@@ -51,7 +53,7 @@ async def test_who_leaves_before_the_first_byte_leaves_the_pod_too(gateway, how)
         await eventually_async(left, 5, "the pod without the request")
 
 
-@pytest.mark.parametrize("how", [SLOW_STREAM, SLOW_WHOLE], ids=["a stream", "a whole answer"])
+@both_kinds
 async def test_a_pod_that_dies_between_an_answers_header_and_its_body_is_answered_for(gateway, how):
     async with gateway() as (world, client):
         (pod,) = await world.add_pods("full")

@@ -103,6 +103,13 @@ async def test_a_body_over_the_limit_is_refused_before_it_was_sent(gateway):
         assert b"the request body is too large" in answer
 
 
+async def test_an_empty_body_is_for_the_pod_to_judge(gateway):
+    async with gateway() as (world, client):
+        await world.add_pods("full")
+        outcome = await client.post("/v1/completions", b"")
+        assert (outcome.status, outcome.body, outcome.variant) == (400, "a JSON object is wanted", "full")
+
+
 async def test_a_body_without_a_length_is_refused(gateway):
     async with gateway() as (_, client):
 

@@ -95,7 +95,8 @@ core.register_action("route", { "http-req" }, function(txn)
     if limit < #ladder then -- routed anew, the request is known by this header alone
         txn.http:req_set_header("x-costwain-min-variant", ladder[limit])
     end
-    local shares, key = cumulative_shares(txn:get_var("txn.shares")), txn:get_var("txn.key")
+    local shares = cumulative_shares(txn:get_var("txn.shares"))
+    local key = txn:get_var("txn.key") or 0 -- an empty body has none
     local dice = (txn:get_var("txn.dice") or key) % WHOLE
     local rank = allowed_rank(shares, dice, limit)
     local own = rank
