@@ -12,7 +12,8 @@ from costwain.adapters.metrics import parse
 from costwain.domain import names
 
 pytestmark = [pytest.mark.gateway, pytest.mark.anyio]
-_PROMPT, _UNTOLD = "costwain_gateway_prompt_tokens_total", "costwain_gateway_answers_without_usage_total"
+_PROMPT, _COMPLETION = (f"costwain_gateway_{kind}_tokens_total" for kind in ("prompt", "completion"))
+_UNTOLD = "costwain_gateway_answers_without_usage_total"
 both_kinds = pytest.mark.parametrize(
     "how", [{"stream": True, "gap_ms": 60_000}, {"pieces": 2, "gap_ms": 60_000}], ids=["a stream", "a whole answer"]
 )
@@ -73,7 +74,7 @@ async def test_an_answer_that_comes_slowly_comes_whole(gateway):
 
 
 async def test_of_answers_longer_than_haproxys_buffer_only_the_first_is_without_usage(gateway):
-    async with gateway() as (world, client):
+    async with gateway(observed_percent=0) as (world, client):
         await world.add_pods("full")
         answer = {"data": "x" * 200_000, "usage": {"prompt_tokens": 7, "total_tokens": 7}}
         for number in range(4):
@@ -82,3 +83,5 @@ async def test_of_answers_longer_than_haproxys_buffer_only_the_first_is_without_
             assert (await _sum(world, _UNTOLD), await _sum(world, _PROMPT)) == (1, 7 * number)
         assert json.loads((await client.ask(answer={"usage": {"input_tokens": 5, "output_tokens": 2}})).body)
         assert (await _sum(world, _UNTOLD), await _sum(world, _PROMPT)) == (1, 7 * 3 + 5)
+        assert lost([await client.ask(stream=True) for _ in range(3)]) == []
+        assert await _sum(world, _COMPLETION) == 2  # no stream is looked at because of them

@@ -36,8 +36,13 @@ local function is_any_unmet()
     return not begun
 end
 
-local function is_looked_at()
-    return math.random() * 100 < PERCENT or (PERCENT > 0 and is_any_unmet()) or core.now().sec < long_until_s
+-- Whether the tokens of a stream are looked at one by one.
+local function is_counted()
+    return PERCENT > 0 and (math.random() * 100 < PERCENT or is_any_unmet())
+end
+
+local function are_answers_long()
+    return core.now().sec < long_until_s
 end
 
 -- A stream begins whose backend may not have been met.
@@ -67,19 +72,20 @@ local Answer = { id = "answer", flags = filter.FLT_CFG_FL_HTX }
 Answer.__index = Answer
 
 function Answer:new()
-    if is_looked_at() then
+    local counted = is_counted()
+    if counted or are_answers_long() then
         begun = true
-        return setmetatable({ rest = "", tokens = 0, bytes = 0, gaps_us = 0, buckets = {} }, Answer)
+        return setmetatable({ counted = counted, rest = "", tokens = 0, bytes = 0, gaps_us = 0, buckets = {} }, Answer)
     end
 end
 
 function Answer:http_headers(txn, message)
     if message.channel:is_resp() then
         self.streams = txn.sf:res_hdr("content-type"):find("^text/event%-stream") ~= nil
-        if self.streams then
+        if self.streams and self.counted then
             met[txn:get_var("txn.backend") or ""] = true
-        end
-        if self.streams or core.now().sec < long_until_s then
+            filter.register_data_filter(self, message.channel)
+        elseif not self.streams and are_answers_long() then
             filter.register_data_filter(self, message.channel)
         end
     end
@@ -112,9 +118,9 @@ function Answer:look(txn, message)
     self:tell_usage(txn)
 end
 
--- Called at the whole end of an answer that was not let go before.
+-- Called at the whole end of an answer.
 function Answer:http_end(txn, message)
-    if message.channel:is_resp() and self.streams then
+    if message.channel:is_resp() and self.streams and self.counted then
         local buckets = {}
         for index, count in pairs(self.buckets) do
             buckets[#buckets + 1] = index .. ":" .. count
