@@ -71,6 +71,15 @@ def test_one_steps_down_so_that_both_are_carried() -> None:
     assert sum(got["a"].replicas.values()) <= 2
 
 
+@pytest.mark.parametrize("target", [None, "small", "full"])
+def test_what_is_granted_does_not_depend_on_the_rung_that_serves(target: str | None) -> None:
+    """Else a grant would change the rung, and the rung the grant, turn by turn; a dwell time has just begun."""
+    memory = serving(target, NOW_S - 5) if target else None
+    got = among(4, 0, named("a", 16.0, LADDER, **({"memory": memory} if memory else {})), named("b", 20.0, H100))
+    want = "several fleets want more than there is; granted 3 of h100 (2 fleets)"
+    assert contested(got["a"]) == [want]
+
+
 def test_the_higher_priority_takes_what_the_lower_one_runs() -> None:
     """The lower one's pods drain first; the higher one starts as they go, and nothing above what is free."""
     low = named("low", 20.0, H100, replicas=replicas("small/h100", 2), memory=serving("small"))

@@ -4,7 +4,20 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.decide.builders import HOUR_S, NOW_S, fleet, ledger, line, load, replica, replicas, serving, snapshot
+from tests.decide.builders import (
+    HOUR_S,
+    NOW_S,
+    fleet,
+    ledger,
+    line,
+    load,
+    pool,
+    replica,
+    replicas,
+    serving,
+    snapshot,
+    variant,
+)
 from tests.decide.fleets import fleets, snapshots
 from tests.decide.shared_world import shared
 
@@ -12,7 +25,7 @@ from costwain.decide import decide
 from costwain.domain.ledger import Labelled, SpendLedgerSpec
 from costwain.domain.money import decimal_of, micro_of
 from costwain.domain.plan import BudgetPlan, FleetPlan, Share, Why
-from costwain.domain.snapshot import Fleet, SharedBudget, Snapshot, Undecided
+from costwain.domain.snapshot import Fleet, Replica, SharedBudget, Snapshot, Undecided
 
 law = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DAY = {"period": "Day"}
@@ -31,8 +44,8 @@ def spent(budget: SharedBudget, *these: Fleet, others: tuple[Undecided, ...] = (
     return decimal_of(split_of(budget, *these, others=others).spent_micro)
 
 
-def named(name: str, **change: object) -> Fleet:
-    return fleet(name=name, uid=name, **change)
+def named(name: str, *these: Replica, **change: object) -> Fleet:
+    return fleet(*these, name=name, uid=name, **change)
 
 
 def past(usd: str, **change: object) -> SpendLedgerSpec:
@@ -195,6 +208,20 @@ def test_law_the_shares_and_what_is_reserved_are_exactly_what_is_left(given_: Sn
     for found in decide(given_).budgets:
         left = max(0, found.limit_micro - found.spent_micro - found.reserved_micro)
         assert sum(x.left_micro for x in found.shares) == (left if found.shares else 0)
+
+
+def test_the_budget_that_is_short_speaks_even_where_another_one_would_move_to_what_costs_less() -> None:
+    """Two of h100 stay as the floor, since nothing may be started; the fleet's own budget would start two of mi300x."""
+    standing = replicas("small/h100", 2)
+    variants = [variant("small", ("h100", "mi300x"))]
+    of = named(
+        "a", *standing, variants=variants, memory=serving("small"), load=load(1.0),
+        budget={"amount": "1000", "period": "Day"}, scaling={"minReplicas": 2},
+    )  # fmt: skip
+    cheap = {"h100": pool("h100", price="9.00", used=2), "mi300x": pool("mi300x", price="0.50")}
+    plan = one(replace(under(shared(amount="0"), fleets=(of,)), pools=cheap), "a")
+    assert plan.reasons[0].code == "BudgetFloor"
+    assert {place: n for place, n in plan.replicas.items() if n} == {("small", "h100"): 2}
 
 
 @law

@@ -17,7 +17,7 @@ from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import arrange, wanted
 from costwain.decide.shared import share, told, with_claim
-from costwain.decide.shortage import floor_of
+from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
 from costwain.decide.swap import Progress, held_shares, step_shares
 from costwain.decide.understand import Understood, asking, less_claims, placed_anew, understood
@@ -83,18 +83,21 @@ def _decide_fleet(this: Understood, shared: tuple[Purse, ...], now_s: float) -> 
 
 
 def _tightest(case: Case) -> tuple[Case, Choice | None]:
-    """The choice of the fewest dollars among those that each purse alone would allow, and the case with that purse."""
+    """The choice of the purse that binds, among those that each purse alone would allow, and the case with it."""
     if len(case.purses) < 2:
         return case, choose(case)
     found = [(this, choose(this)) for this in (case.paid_from(purse, case.purses) for purse in case.purses)]
     return min(found, key=lambda each: _thrift(*each))
 
 
-def _thrift(case: Case, choice: Choice | None) -> tuple[float, int, int]:
-    """Fewest dollars first, then the lower rung, then the purse that lasts least."""
+def _thrift(case: Case, choice: Choice | None) -> tuple[bool, float, int, int]:
+    """A purse that is short first, then fewest dollars, then the lower rung, then the purse that lasts least."""
     assert case.purse is not None
     even = case.purse.even_micro_per_h
-    return (0.0, 0, even) if choice is None else (choice.hourly_micro, -case.rungs.index(choice.rung), even)
+    if choice is None:
+        return True, 0.0, 0, even
+    # What a short one leaves as it is may cost more than what another would move to.
+    return choice.why.code not in SHORT, choice.hourly_micro, -case.rungs.index(choice.rung), even
 
 
 def _moved(case: Case, choice: Choice) -> Memory:

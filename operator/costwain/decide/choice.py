@@ -31,12 +31,11 @@ def choose(case: Case) -> Choice | None:
 
 
 def payable(case: Case) -> list[tuple[Rung, Mix]]:
-    """Offers that time and the purse allow, as they are now."""
+    """Offers that the purse allows as they are now, whichever rung serves: what is decided from it may change that."""
     if not case.eligible:
         return []
-    current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
-    step = way_down(case, case.offers, current)
-    return [offer for offer in case.offers if _allowed(case, offer, current, step)]
+    step = way_down(case, case.offers, None)
+    return [offer for offer in case.offers if _allowed(case, offer, None, step)]
 
 
 def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step) -> Iterator[Choice]:

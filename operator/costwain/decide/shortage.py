@@ -10,6 +10,8 @@ from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import dollars
 from costwain.domain.plan import Place, Why
 
+SHORT = ("BudgetShort", "BudgetExhausted", "BudgetFloor")  # codes of what within_money() chooses
+
 
 def within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
     """As many replicas of a rung as the rest of the period can pay, at least the declared floor."""
