@@ -52,6 +52,7 @@ async def test_who_leaves_before_the_first_byte_leaves_the_pod_too(gateway, how)
             return (await _stats(client, pod))["active"] == 0
 
         await eventually_async(left, 5, "the pod without the request")
+        assert lost([await client.ask()]) == []
 
 
 @both_kinds

@@ -1,7 +1,7 @@
 -- Looks into answers where HAProxy's own rules (gateway.cfg) don't see enough.
 --
--- Those rules tell when a stream begins and what `usage` says in a whole answer. A filter in Lua costs a request as much
--- as all the rest, so it is there only for the streams whose tokens are counted and timed one by one, PERCENT of them
+-- Those rules tell when a stream begins and what `usage` says in a whole answer. A filter in Lua costs HAProxy a seventh
+-- of its CPU a request, so it is there only for the streams whose tokens are counted and timed one by one, PERCENT of them
 -- and the first of each backend, and where whole answers are longer than HAProxy's buffer.
 -- The record of the request (observe.cfg) carries what was seen: `txn.prompt` and `txn.completion` are what `usage` says,
 -- `txn.count` the events so far that carried a token, and of a stream that came to its end `txn.seen`,
