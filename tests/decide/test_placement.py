@@ -21,8 +21,8 @@ def mix(place: str, n: int, per_s: float = 10.0, short: bool = False) -> Mix:
     return Mix({(name, pool): n} if n else {}, n * per_s, 0, short)
 
 
-def counts(of: Fleet, target: Rung, to: Mix, per_s: float, *ladder: Rung) -> dict[str, int]:
-    found = wanted(of, target, to, ladder or (FULL, SMALL), per_s)
+def counts(of: Fleet, target: Rung, to: Mix, per_s: float, *ladder: Rung, now_s: float = 0.0) -> dict[str, int]:
+    found = wanted(of, target, to, ladder or (FULL, SMALL), per_s, now_s)
     return {"/".join(place): n for place, n in found.items() if n}
 
 
@@ -48,6 +48,22 @@ def test_the_old_rung_keeps_what_its_share_needs_on_the_cheapest_pools() -> None
     of = fleet(*pods, memory=serving("full", shares={"full": 25, "small": 75}))
     found = counts(of, FULL, mix("full/h100", 4), 40.0)
     assert found == {"full/h100": 4, "small/mi300x": 1}
+
+
+@pytest.mark.parametrize(
+    ("mode", "after_s", "left"),
+    [
+        pytest.param("Managed", 0.0, 0, id="our gateway moves the traffic in the same turn"),
+        pytest.param("None", 4.9, 2, id="another router may still send by the shares before"),
+        pytest.param("None", 5.0, 0, id="another router has read of the step"),
+    ],
+)
+def test_the_old_rung_stays_until_every_router_has_heard_of_the_step(mode: str, after_s: float, left: int) -> None:
+    pods = (*replicas("full/h100", 1), *replicas("small/h100", 2))
+    memory = serving("full", shares={"full": 100}, stepped_at_s=100.0)
+    of = fleet(*pods, memory=memory, gateway={"mode": mode}, scaling={"minReplicas": 1})
+    found = counts(of, FULL, mix("full/h100", 1), 5.0, now_s=100.0 + after_s)
+    assert found.get("small/h100", 0) == left
 
 
 def test_the_old_rung_keeps_its_last_replica_until_its_queue_is_empty() -> None:
@@ -146,5 +162,5 @@ def test_a_deployment_that_nobody_wants_any_more_is_asked_for_nothing() -> None:
 def test_pods_of_a_variant_that_the_ladder_no_longer_has_are_drained() -> None:
     """The gateway gives them no new request, so they would only cost."""
     of = fleet(replica("old/h100"), memory=serving("old"))
-    found = wanted(of, FULL, mix("full/mi300x", 1), (FULL, SMALL), 5.0)
+    found = wanted(of, FULL, mix("full/mi300x", 1), (FULL, SMALL), 5.0, 0.0)
     assert arrange(of, found).drain == ("chat-old-h100-1",)

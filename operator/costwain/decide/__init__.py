@@ -127,7 +127,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     fleet, scaling = case.fleet, case.fleet.spec.scaling
     least = Want(0.0, scaling.min_replicas, scaling.min_replicas)
     mix = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
-    counts = wanted(fleet, choice.rung, mix, case.rungs, case.expected.stable_per_s)
+    counts = wanted(fleet, choice.rung, mix, case.rungs, case.expected.stable_per_s, case.now_s)
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))

@@ -12,6 +12,7 @@ from costwain.domain.snapshot import Fleet, Replica, State
 # Who goes first: what is furthest from serving, which is also whom Kubernetes deletes first. A ready pod goes last,
 # and drains before it does; one that was drained is warm and comes back sooner than a new one loads.
 _GOES_FIRST = (State.PENDING, State.STARTING, State.DRAINED, State.DRAINING, State.READY)
+ADVICE_S = 5.0  # until a router that isn't ours has read of a step of the shares and sends by it
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,13 @@ class Arrangement:
     undrain: tuple[str, ...]
 
 
-def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Sequence[Rung], demand_per_s: float) -> dict[Place, int]:
+def wanted(
+    fleet: Fleet, target: Rung, mix: Mix, rungs: Sequence[Rung], demand_per_s: float, now_s: float
+) -> dict[Place, int]:
     """Replicas by place: the target's mix as far as accelerators are free now, and what the other rungs still serve.
 
     Another rung keeps what carries its share of the traffic, and its last replica until its queue is empty;
-    where nothing is to run, it goes too.
+    where nothing is to run, it goes too. Where shares are only advice it keeps all until routers have heard of a step.
     Running replicas of the target beyond its mix stay until the mix carries without them what it is to carry.
     """
     now = target.by_place
@@ -38,7 +41,7 @@ def wanted(fleet: Fleet, target: Rung, mix: Mix, rungs: Sequence[Rung], demand_p
             continue
         share = fleet.memory.shares.get(rung.name, 0)
         queued = fleet.load.queued.get(rung.name, 0) if fleet.load else 0
-        least = 1 if share or queued else 0
+        least = len(fleet.ready) if _routers_may_lag(fleet, now_s) else 1 if share or queued else 0
         counts.update(_still_serving(fleet, rung, demand_per_s * share / 100, least))
     keep_one(fleet, rungs, mix.counts, counts)
     return _make_room(fleet, target, mix, counts)
@@ -68,6 +71,12 @@ def arrange(fleet: Fleet, counts: Mapping[Place, int]) -> Arrangement:
 def _order(replica: Replica) -> tuple[int, float, str]:
     """Waiting first, ready last; among equals the youngest, whose cache is the coldest."""
     return _GOES_FIRST.index(replica.state), -replica.since_s, replica.pod
+
+
+def _routers_may_lag(fleet: Fleet, now_s: float) -> bool:
+    """Whether the shares moved so recently that somebody else's router may still send by those before."""
+    stepped_at_s = fleet.memory.stepped_at_s
+    return not fleet.spec.gateway.is_managed and stepped_at_s is not None and now_s - stepped_at_s < ADVICE_S
 
 
 def _keep_while_needed(fleet: Fleet, target: Rung, counts: dict[Place, int], demand_per_s: float) -> None:
