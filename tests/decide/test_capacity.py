@@ -197,3 +197,18 @@ def test_what_meets_the_slo_really_does(
     if isinstance(got, Estimate):
         assert got.meets_slo == (got.ttft_s <= slo.ttft_s and got.tpot_s <= slo.tpot_s)
         assert got.concurrency >= 1
+
+
+@pytest.mark.parametrize(
+    ("slo", "holds_back"),
+    [
+        pytest.param(Slo(6.0, 0.175, 0.99), True, id="late answers if it were full: a burst waits outside"),
+        pytest.param(LAX, False, id="nobody late: as many as fit"),
+    ],
+)
+def test_a_replica_is_given_no_more_at_once_than_its_rate_brings(slo: Slo, holds_back: bool) -> None:
+    found = capacity(QWEN32, MI300X, 1, RequestShape(1200, 250), slo)
+    assert isinstance(found, Estimate)
+    mean_batch = found.requests_per_s * (found.ttft_s + 250 * found.tpot_s)  # no less than at the lower rate
+    assert (found.slots < found.concurrency) is holds_back
+    assert 1 <= found.slots <= mean_batch + 3 * mean_batch**0.5 + 1

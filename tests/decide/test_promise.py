@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.decide.builders import NOW_S, fleet
 
-from costwain.decide.promise import LEAST, PERIOD_S, keep_promises, load_of
-from costwain.domain.memory import Memory, Promise
+from costwain.decide.promise import ANSWER_S, DOWN, LEAST, PERIOD_S, keep_promises, load_of
+from costwain.domain.memory import Demand, Memory, Promise
 from costwain.domain.snapshot import Answers, Load
 
 TURN_S = 15.0
@@ -20,14 +20,14 @@ def told(count: float, quick: float, queued: int = 0) -> Load:
 def after(load: Load | None, for_s: float = PERIOD_S + TURN_S, start: float = 1.0) -> Memory:
     this, memory = fleet(), Memory(promises=[Promise(variant="full", since_s=NOW_S, load=start)])
     for turn in range(1, round(for_s / TURN_S) + 1):
-        memory = keep_promises(replace(this, load=load), memory, NOW_S + turn * TURN_S)
+        memory = keep_promises(replace(this, load=load), memory, {"full": 10.0}, NOW_S + turn * TURN_S)
     return memory
 
 
 STORIES = {  # story: (what each turn tells, load before, load after; 95 % are promised)
-    "as many in time as promised": (told(20, 19.2), 0.8, 0.8),
-    "too many late": (told(20, 18.0), 0.8, 0.68),
-    "hardly any late": (told(20, 20), 0.8, 0.88),
+    "as many in time as promised": (told(20, 19.3), 0.8, 0.8),
+    "too many late": (told(20, 18.0), 0.8, 0.752),
+    "hardly any late": (told(20, 20), 0.8, 0.832),
     "never more than the model gives": (told(20, 20), 1.0, 1.0),
     "never less than a quarter": (told(20, 10), 0.26, LEAST),
     "a queue's own delay": (told(20, 10, queued=5), 0.8, 0.8),
@@ -71,3 +71,26 @@ def test_answers_within_a_bound(bound_s: float, n: float) -> None:
 def test_answers_of_two_engines_add_up() -> None:
     both = Answers(10, ((0.025, 4), (0.05, 8))) + Answers(2, ((0.025, 0), (0.05, 1)))
     assert both == Answers(12, ((0.025, 4), (0.05, 9)))
+
+
+def strained(coming_per_s: float, until_turn: int, of_turns: int) -> float:
+    """The load after a quarter of an hour of late answers, in the first turns of which so many requests came."""
+    this, memory = fleet(load=told(100, 50)), Memory(shares={"full": 100})
+    for turn in range(1, of_turns + 1):
+        coming = coming_per_s if turn <= until_turn else 5.0
+        memory = memory.model_copy(update={"demand": Demand(at_s=NOW_S, fast_per_s=coming, slow_per_s=5.0)})
+        memory = keep_promises(this, memory, {"full": 10.0}, NOW_S + turn * TURN_S)
+    return load_of(memory, "full")
+
+
+def test_late_answers_of_replicas_that_were_given_too_much_say_nothing() -> None:
+    turns = round(PERIOD_S / TURN_S) + 2
+    assert strained(5.0, turns, turns) == DOWN
+    assert strained(12.0, turns, turns) == 1.0
+
+
+def test_nor_do_those_that_had_begun_before_more_came_to_help() -> None:
+    last = round(PERIOD_S / TURN_S)
+    still = round(ANSWER_S / TURN_S) - 1
+    assert strained(12.0, last, last + still) == 1.0
+    assert strained(12.0, last, last + still + 1) == DOWN

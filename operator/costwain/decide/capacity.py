@@ -29,6 +29,9 @@ TTFT_PREFILLS_AHEAD = 0.076
 MAX_CONCURRENCY = 1024
 # Where a quarter of the load that the mean request allows is still too much, the requests are to blame, not the load.
 LEAST_LOAD = 0.25
+# Beyond the mean batch at that rate, in deviations of a Poisson number: a burst waits at the gateway, where only its
+# own first token is late, not in the batch, where every answer slows down.
+SLOTS_SIGMAS = 3.0
 _HALVINGS = 10
 
 
@@ -59,9 +62,9 @@ class Slo:
 class Estimate:
     """What one replica carries.
 
-    `requests_per_s` at which the SLO's share is in time, `in_time` the share there; the times are at `concurrency`,
-    the most requests at once that still leave the mean one in time. `meets_slo` False: even one request at a time is
-    too slow, and the figures are for just that.
+    `requests_per_s` at which the SLO's share is in time, `in_time` the share there, and `slots` the most requests at
+    once that this rate brings; the times are at `concurrency`, the most that still leave the mean one in time.
+    `meets_slo` False: even one request at a time is too slow, and the figures are for just that.
     """
 
     requests_per_s: float
@@ -69,6 +72,7 @@ class Estimate:
     ttft_s: float
     tpot_s: float
     in_time: float
+    slots: int
     meets_slo: bool = True
 
 
@@ -107,22 +111,23 @@ def capacity(
             high = middle - 1
     placed = (shape, accelerator, count, request)
     full = at_batch(*placed, max(low, 1))
-    per_s, in_time = _promised(placed, slo, max(low, 1))
-    return Estimate(per_s, full.batch, full.ttft_s, full.tpot_s, in_time, meets_slo=low >= 1)
+    per_s, in_time, batch = _promised(placed, slo, max(low, 1))
+    slots = min(full.batch, math.ceil(batch + SLOTS_SIGMAS * math.sqrt(batch)))
+    return Estimate(per_s, full.batch, full.ttft_s, full.tpot_s, in_time, slots, meets_slo=low >= 1)
 
 
 Placed = tuple[ModelShape, Accelerator, int, RequestShape]
 
 
-def _promised(placed: Placed, slo: Slo, most: int) -> tuple[float, float]:
-    """The highest rate at which the SLO's share is in time, and that share; never less than LEAST_LOAD."""
+def _promised(placed: Placed, slo: Slo, most: int) -> tuple[float, float, float]:
+    """The highest rate at which the SLO's share is in time, that share, and the batch; never less than LEAST_LOAD."""
     low, high = most * LEAST_LOAD, float(most)
     if _in_time(placed, slo, high) >= slo.share:
         low = high
     for _ in range(_HALVINGS if low < high else 0):
         middle = (low + high) / 2
         low, high = (middle, high) if _in_time(placed, slo, middle) >= slo.share else (low, middle)
-    return at_batch(*placed, low).requests_per_s, _in_time(placed, slo, low)
+    return at_batch(*placed, low).requests_per_s, _in_time(placed, slo, low), low
 
 
 def _in_time(placed: Placed, slo: Slo, batch: float) -> float:

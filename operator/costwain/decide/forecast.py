@@ -8,14 +8,13 @@ from costwain.decide.season import observe_season, rise
 from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
-FAST_S = 30.0  # follows a burst within a turn or two
+FAST_S = 45.0  # follows a burst within a turn or two
 SLOW_S = 240.0  # remembers the level around it
 SPREAD_S = 1800.0  # how long bursts are remembered
 BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue,
-BURST_TTFT_S = (
-    2.0  # where the first token is due this soon; where it may come later, a burst may wait: less in proportion
-)
-LEAD = 0.5  # of a rise that is under way, what is added for the time in which a replica starts
+# where the first token is due this soon; where it may come later, a burst may wait: less in proportion.
+BURST_TTFT_S = 4.0
+LEAD = 0.75  # of what a rise that is under way would bring while a replica starts, if it went on in a straight line
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
 HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
 SHAPE_S = 300.0  # the mean request drifts slowly; a turn's few answers say little of it
@@ -102,7 +101,7 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     scaling = fleet.spec.scaling
     window_s = scaling.scale_down_stabilization_seconds
     ttft_s = fleet.spec.slo.time_to_first_token_milliseconds / 1000
-    expected = _with_bursts(memory.demand, ttft_s) if memory.demand else 0.0
+    expected = _with_bursts(memory.demand, ttft_s, replica.start_s) if memory.demand else 0.0
     if memory.demand:  # what usually comes while a replica starts
         expected = max(expected, memory.demand.slow_per_s * rise(memory, now_s, now_s + replica.start_s))
     waiting = fleet.load.waiting if fleet.load else 0
@@ -118,11 +117,15 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     return found, memory.model_copy(update={"peaks": peaks})
 
 
-def _with_bursts(demand: Demand, ttft_s: float) -> float:
-    """The level with the bursts that it has had, or the rise that is on now, whichever is more."""
+def _with_bursts(demand: Demand, ttft_s: float, start_s: float) -> float:
+    """The level with the bursts that it has had, or where the rise that is on leads, whichever is more.
+
+    A straight rise is as far above the slow mean as it brings in the difference of the two means' ages.
+    """
     above = max(0.0, demand.fast_per_s - demand.slow_per_s)
     sigmas = BURST_SIGMAS * min(1.0, BURST_TTFT_S / ttft_s)
-    return max(demand.fast_per_s + LEAD * above, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
+    lead = LEAD * (start_s + FAST_S) / (SLOW_S - FAST_S)
+    return max(demand.fast_per_s + lead * above, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
 
 
 def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:

@@ -99,6 +99,6 @@ def _ratio(told: list[Work], where: tuple[Known, Site], pool: Pool, request: Req
     full = capacity(one.shape, pool.accelerator, site.accelerators, request, Slo(one.ttft_s, one.tpot_s, one.share))
     if isinstance(full, DoesNotFit):
         return None
-    busy = [w for w in told if w.batch >= LEAST_SHARE * full.concurrency]
+    busy = [w for w in told if w.batch >= LEAST_SHARE * full.slots]
     expected = sum(tokens_per_s(one.shape, pool.accelerator, site.accelerators, request, w.batch) for w in busy)
     return sum(w.tokens_per_s for w in busy) / expected if busy else None

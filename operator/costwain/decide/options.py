@@ -172,7 +172,7 @@ def _option(offer: _Offer, ground: _Ground) -> Option | Why:
     return Option(
         place=site.place,
         per_s=carries.requests_per_s * speed * offer.load,
-        slots=min(carries.concurrency, variant.engine_slots),
+        slots=min(carries.slots, variant.engine_slots),
         hourly_micro=figures.hourly_micro * site.accelerators,
         accelerators=site.accelerators,
         most=ground.most,

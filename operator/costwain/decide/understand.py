@@ -9,7 +9,7 @@ from costwain.decide.forecast import Replica, forecast, observe_demand, request_
 from costwain.decide.guards import refuse_slow_pools
 from costwain.decide.known import known
 from costwain.decide.learning import learn
-from costwain.decide.options import Room, ladder
+from costwain.decide.options import Room, Rung, ladder
 from costwain.decide.promise import keep_promises
 from costwain.decide.shared import is_member, with_claim
 from costwain.decide.split import Key
@@ -60,19 +60,30 @@ def _ample(fleet: Fleet, pools: Mapping[str, Pool]) -> bool:
 
 def understood(fleet: Fleet, pools: Mapping[str, Pool], now_s: float) -> Understood:
     """What is asked of a fleet and what could serve it, before any money; and the news of that."""
-    # 1. What is asked: arrivals and the mean request, smoothed, how fast the pods really are, and whether their answers
-    # are in time; pools that kept a pod waiting are given a rest.
+    # 1. What is asked: arrivals and the mean request, smoothed, and how fast the pods really are; pools that kept a pod
+    # waiting are given a rest.
     memory, news = fleet.memory, list[Why]()
     if fleet.spec.scaling.mode != "Paused":
         memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
-        memory = keep_promises(fleet, learn(fleet, pools, memory, now_s), now_s)
+        memory = learn(fleet, pools, memory, now_s)
     # 2. What could serve it, and what bars it.
     rungs = ladder(fleet.remembering(memory), pools, request_shape(memory), now_s)
     best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now
     replica = Replica(best.start_s, max((o.per_s for o in best.options), default=1.0))
     expected, memory = forecast(fleet, memory, now_s, replica)
+    # Whether the answers were in time says how far replicas are filled from the next turn on.
+    if fleet.spec.scaling.mode != "Paused":
+        memory = keep_promises(fleet, memory, _given_per_s(fleet, rungs), now_s)
     case = Case(fleet.remembering(memory), rungs, expected, None, now_s, pools=pools)
     return Understood(case, fleet, tuple(news))
+
+
+def _given_per_s(fleet: Fleet, rungs: Sequence[Rung]) -> Mapping[str, float]:
+    """Requests/s that the ready replicas of each variant are given."""
+    return {
+        rung.name: sum(option.per_s * sum(r.place == option.place for r in fleet.ready) for option in rung.options)
+        for rung in rungs
+    }
 
 
 def less_claims(pools: Mapping[str, Pool], fleet: Fleet, replicas: Mapping[Place, int]) -> Mapping[str, Pool]:

@@ -79,6 +79,9 @@ class Promise(Kept):
     answered: float = Field(0.0, ge=0, description="Answers since.")
     late: float = Field(0.0, ge=0, description="Those of them that were too slow by the token.")
     load: float = Field(1.0, ge=0.1, le=1, description="Share of the modelled rate that its replicas are given.")
+    strained_at_s: float | None = Field(
+        None, description="When more came last than its ready replicas are given, or something waited, unix seconds."
+    )
 
 
 class Claim(Kept):
