@@ -52,6 +52,7 @@ def test_it_measures_a_small_trace_and_says_how_it_stands(tmp_path: Path) -> Non
     assert {"name", "value", "unit", "spread", "target", "holds"} <= set(told["figures"][0])
     assert "azure, budget none: in SLO" in done.stdout
     assert "azure: event engine, seed 1 of 1" in done.stderr
+    assert "dollars over those of foresight, $0.66: " in done.stdout  # one replica for twenty minutes
     short = {f["name"] for f in told["figures"] if f["holds"] is False}
     check = [sys.executable, "-m", "tests.bench.check", str(out)]
     judged = subprocess.run(check, cwd=HERE.parents[2], capture_output=True, text=True, timeout=60)

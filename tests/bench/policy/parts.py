@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from foresight import foresight
+
 from costwain.cli.format import table
 from costwain.sim import compare, report, several
 from costwain.sim.arrival import Take
@@ -41,6 +43,8 @@ def measured(part: dict[str, Any], run: Run) -> list[Figure]:
         print("\n".join(table(report.cells(rows[engine]), right=range(1, 20))), flush=True)
     if len(engines) == 2:
         figures = _gaps(part["name"], rows["event"], rows["fluid"])
+    elif engines == ["event"]:
+        figures += _foreseen(part, run, rows["event"])
     took_s = time.monotonic() - began_s
     figures.append(_entry(f"{part['name']}: time", (took_s, None), "s, all seeds and policies", None))
     for each in figures:
@@ -110,6 +114,17 @@ def _bounds(part: dict[str, Any], run: Run, engine: str) -> dict[str | None, Any
     for budget, bound in bounds.items():
         print("  " + report.bound_line(budget, bound))
     return bounds
+
+
+def _foreseen(part: dict[str, Any], run: Run, rows: list[Row]) -> Iterator[Figure]:
+    """Dollars against those of somebody who knew every request and kept the SLO, where there is no budget."""
+    contest, row = contest_of(part, run, "event"), next((r for r in rows if r.policy == "costwain"), None)
+    if row is None or row.budget is not None or not isinstance(contest, compare.Contest):
+        return
+    dollars = foresight(contest)
+    if dollars is not None:
+        name = f"{part['name']}, budget none: dollars over those of foresight, ${dollars:.2f}"
+        yield _entry(name, (_mean(row, "dollars") / dollars, None), "ratio", ("<=", 1.10))
 
 
 def _gaps(part: str, event: list[Row], fluid: list[Row]) -> list[Figure]:
