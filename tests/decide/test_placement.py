@@ -4,7 +4,7 @@ import pytest
 from tests.decide.builders import fleet, load, option, replica, replicas, rung, serving
 
 from costwain.decide.options import Rung
-from costwain.decide.placement import Arrangement, arrange, wanted
+from costwain.decide.placement import Aim, Arrangement, arrange, wanted
 from costwain.decide.sizing import Mix
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Fleet, Replica, State
@@ -22,7 +22,7 @@ def mix(place: str, n: int, per_s: float = 10.0, short: bool = False) -> Mix:
 
 
 def counts(of: Fleet, target: Rung, to: Mix, per_s: float, *ladder: Rung, now_s: float = 0.0) -> dict[str, int]:
-    found = wanted(of, target, to, ladder or (FULL, SMALL), per_s, now_s)
+    found = wanted(of, Aim(target, to, per_s), ladder or (FULL, SMALL), now_s)
     return {"/".join(place): n for place, n in found.items() if n}
 
 
@@ -162,5 +162,5 @@ def test_a_deployment_that_nobody_wants_any_more_is_asked_for_nothing() -> None:
 def test_pods_of_a_variant_that_the_ladder_no_longer_has_are_drained() -> None:
     """The gateway gives them no new request, so they would only cost."""
     of = fleet(replica("old/h100"), memory=serving("old"))
-    found = wanted(of, FULL, mix("full/mi300x", 1), (FULL, SMALL), 5.0, 0.0)
+    found = wanted(of, Aim(FULL, mix("full/mi300x", 1), 5.0), (FULL, SMALL), 0.0)
     assert arrange(of, found).drain == ("chat-old-h100-1",)

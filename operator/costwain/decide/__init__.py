@@ -15,7 +15,7 @@ from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
-from costwain.decide.placement import arrange, wanted
+from costwain.decide.placement import Aim, arrange, wanted
 from costwain.decide.shared import share, told, with_claim
 from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
@@ -127,7 +127,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     fleet, scaling = case.fleet, case.fleet.spec.scaling
     least = Want(0.0, scaling.min_replicas, scaling.min_replicas)
     mix = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
-    counts = wanted(fleet, choice.rung, mix, case.rungs, case.expected.stable_per_s, case.now_s)
+    counts = wanted(fleet, Aim(choice.rung, mix, case.expected.stable_per_s), case.rungs, case.now_s)
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))

@@ -24,15 +24,23 @@ class Arrangement:
     undrain: tuple[str, ...]
 
 
-def wanted(
-    fleet: Fleet, target: Rung, mix: Mix, rungs: Sequence[Rung], demand_per_s: float, now_s: float
-) -> dict[Place, int]:
+@dataclass(frozen=True)
+class Aim:
+    """What is to serve: a rung's mix, and the requests a second that come."""
+
+    target: Rung
+    mix: Mix
+    demand_per_s: float
+
+
+def wanted(fleet: Fleet, aim: Aim, rungs: Sequence[Rung], now_s: float) -> dict[Place, int]:
     """Replicas by place: the target's mix as far as accelerators are free now, and what the other rungs still serve.
 
     Another rung keeps what carries its share of the traffic, and its last replica until its queue is empty;
     where nothing is to run, it goes too. Where shares are only advice it keeps all until routers have heard of a step.
     Running replicas of the target beyond its mix stay until the mix carries without them what it is to carry.
     """
+    target, mix, demand_per_s = aim.target, aim.mix, aim.demand_per_s
     now = target.by_place
     counts = {place: min(n, now[place].most_now) for place, n in mix.counts.items()}
     _keep_while_needed(fleet, target, counts, min(demand_per_s, mix.per_s))
