@@ -133,8 +133,10 @@ async def test_pre_stop_runs_to_its_end_before_sigterm(here: World) -> None:
 async def test_pre_stop_that_takes_too_long_is_cut_off_by_the_grace_period(here: World) -> None:
     container = {**SLEEP, "lifecycle": {"preStop": {"sleep": {"seconds": 60}}}}
     await start(here, here.pod("slow", container, terminationGracePeriodSeconds=60))
+    asked_s = time.monotonic()
     await here.kube.delete(PODS, "slow", here.namespace, grace_s=1)
     await here.until_gone("slow", timeout_s=15)
+    assert 0.5 < time.monotonic() - asked_s < 15
 
 
 async def test_a_forced_deletion_kills_at_once(here: World) -> None:
@@ -142,9 +144,11 @@ async def test_a_forced_deletion_kills_at_once(here: World) -> None:
     pod = await start(here, here.pod("forced", {"args": [script]}))
     await here.until_said(pod, "\n")
     pid = int(here.log(pod))
+    asked_s = time.monotonic()
     await here.kube.delete(PODS, "forced", here.namespace, grace_s=0)
 
     await until_dead(pid)
+    assert time.monotonic() - asked_s < 10
 
 
 async def test_init_containers_run_in_order_before_the_others(here: World) -> None:

@@ -62,7 +62,8 @@ async def test_a_sidecar_does_not_keep_a_finished_job_alive(here: World) -> None
     await here.kube.create(
         here.pod("job", {"args": ["exit 0"]}, initContainers=[sidecar(FOREVER)], restartPolicy="Never")
     )
-    await here.until("job", lambda p: p["status"]["phase"] == "Succeeded", "has succeeded")
+    job = await here.until("job", lambda p: p["status"]["phase"] == "Succeeded", "has succeeded")
+    assert container_status(job)["state"]["terminated"]["exitCode"] == 0
 
 
 async def test_one_container_restarts_alone_and_the_pod_is_not_ready_meanwhile(here: World) -> None:
@@ -94,5 +95,7 @@ async def test_a_second_delete_shortens_the_grace_period(here: World) -> None:
     await here.until_said(pod, "up")
     await here.kube.delete(PODS, "slow", here.namespace)
     await here.until("slow", lambda p: "deletionTimestamp" in p["metadata"], "is leaving")
+    asked_s = time.monotonic()
     await here.kube.delete(PODS, "slow", here.namespace, grace_s=1)
     await here.until_gone("slow")
+    assert time.monotonic() - asked_s < 20

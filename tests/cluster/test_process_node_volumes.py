@@ -43,6 +43,7 @@ async def test_an_update_of_a_config_map_reaches_the_file(here: World) -> None:
     await here.until_said(pod, "one")
     await here.kube.merge(CONFIG_MAPS, "cm", {"data": {"key": "two"}}, namespace=here.namespace)
     await here.until_said(pod, "two")
+    assert list(dict.fromkeys(here.log(pod).split())) == ["one", "two"]
 
 
 async def test_a_pod_waits_for_a_config_map_that_comes_later(here: World) -> None:
@@ -69,7 +70,8 @@ async def test_variables_come_from_secrets_config_maps_and_the_pod_itself(here: 
     await here.kube.create(here.pod("env", container))
     pod = await here.until("env", is_ready, "is Ready")
     address = pod["status"]["podIP"]
-    await here.until_said(pod, f"s3cret fast env {address} {address}\n")
+    await here.until_said(pod, "\n")
+    assert here.log(pod) == f"s3cret fast env {address} {address}\n"
 
 
 async def test_a_secret_that_is_missing_is_told_and_waited_for(here: World) -> None:
@@ -119,15 +121,18 @@ async def test_a_pod_speaks_to_the_api_server_as_its_own_service_account(here: W
     container = {"image": "test/python", "args": ["-c", LIST_PODS.replace("NAMESPACE", here.namespace)]}
     await here.kube.create(here.pod("api", container, serviceAccountName="reader"))
     pod = await here.until("api", is_ready, "is Ready")
-    await here.until_said(pod, "pods ['api']")
-    await here.until_said(pod, f'User "system:serviceaccount:{here.namespace}:reader" cannot list resource "secrets"')
+    await here.until_said(pod, "secrets")
+    pods, refused = here.log(pod).splitlines()[:2]
+    assert pods == "pods ['api']"
+    assert f'User "system:serviceaccount:{here.namespace}:reader" cannot list resource "secrets"' in refused
 
 
 async def test_a_pod_that_wants_no_service_account_gets_none(here: World) -> None:
     container = {"args": ["echo config=$KUBECONFIG; exec sleep 600"]}
     await here.kube.create(here.pod("alone", container, automountServiceAccountToken=False))
     pod = await here.until("alone", is_ready, "is Ready")
-    await here.until_said(pod, "config=\n")
+    await here.until_said(pod, "\n")
+    assert here.log(pod) == "config=\n"
 
 
 async def test_the_folder_of_a_pod_goes_with_it(here: World) -> None:
@@ -146,4 +151,4 @@ async def test_the_folder_of_a_pod_goes_with_it(here: World) -> None:
     async def is_gone() -> bool:
         return not written.parents[2].exists()
 
-    await eventually_async(is_gone, 10, "the pod's folder is gone")
+    assert await eventually_async(is_gone, 10, "the pod's folder is gone")

@@ -45,7 +45,7 @@ async def test_when_the_first_process_ends_its_children_are_killed(tmp_path: Pat
     """As the end of a pid namespace would."""
     await run_to_end(shell("sleep 60 & echo $!", tmp_path), timeout_s=10)
     child = int(read(tmp_path / "log"))
-    eventually(lambda: not is_alive(child), 5, "the child is gone")
+    assert eventually(lambda: not is_alive(child), 5, "the child is gone")
 
 
 async def test_sigterm_reaches_only_the_first_process(tmp_path: Path) -> None:

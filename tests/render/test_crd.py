@@ -40,7 +40,9 @@ def test_names_agree_with_the_client(kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_kubernetes_own_model_takes_the_crd(kind: Kind) -> None:
-    V1CustomResourceDefinition.from_dict(crd(kind))
+    parsed = V1CustomResourceDefinition.from_dict(crd(kind))
+    assert parsed is not None
+    assert parsed.spec.names.kind == kind.name
     for _, schema in objects_of(SCHEMAS[kind.name]):
         V1JSONSchemaProps.model_validate(schema)
 

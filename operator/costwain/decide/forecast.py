@@ -8,12 +8,11 @@ from costwain.decide.season import observe_season, rise
 from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
-FAST_S = 45.0  # follows a burst within a turn or two
+FAST_S = 45.0  # follows a burst within a minute
 SLOW_S = 240.0  # remembers the level around it
 SPREAD_S = 1800.0  # how long bursts are remembered
-BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue,
-# where the first token is due this soon; where it may come later, a burst may wait: less in proportion.
-BURST_TTFT_S = 4.0
+BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue
+BURST_TTFT_S = 4.0  # where the first token is due this soon; where it may come later, a burst waits: less in proportion
 LEAD = 0.75  # of what a rise that is under way would bring while a replica starts, if it went on in a straight line
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
 HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
