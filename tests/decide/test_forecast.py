@@ -7,19 +7,27 @@ import pytest
 from tests.decide.builders import NOW_S, fleet, load
 
 from costwain.decide.forecast import FIRST_GUESS, Forecast, Replica, forecast, observe_demand, request_shape
-from costwain.domain.memory import Demand, Memory
+from costwain.domain.memory import Demand, Memory, Peak
 from costwain.domain.snapshot import Fleet, Load
 
 FOREVER_S = 86_400.0
 
 
-def after(steps: list[tuple[float, Load | None]], ttft_s: int = 2, **scaling: int) -> tuple[Fleet, Forecast]:
+ROUGH: list[tuple[float, Load | None]] = [(10.0 * i, load(12.0 if i % 60 < 6 else 6.0)) for i in range(360)]
+
+
+def after(
+    steps: list[tuple[float, Load | None]], ttft_s: int = 2, replica_per_s: float = 1.0, **scaling: int
+) -> tuple[Fleet, Forecast]:
     """The fleet after readings at these instants (seconds from now), and the last forecast."""
-    this = fleet(scaling=scaling, slo={"timeToFirstTokenMilliseconds": ttft_s * 1000})
+    this, replica = (
+        fleet(scaling=scaling, slo={"timeToFirstTokenMilliseconds": ttft_s * 1000}),
+        Replica(100.0, replica_per_s),
+    )
     expected = Forecast(0.0, 0.0, False)
     for at_s, seen in steps:
         this = replace(this, load=seen)
-        expected, memory = forecast(this, observe_demand(this, NOW_S + at_s), NOW_S + at_s, Replica(100.0, 1.0))
+        expected, memory = forecast(this, observe_demand(this, NOW_S + at_s), NOW_S + at_s, replica)
         this = replace(this, memory=memory)
     return this, expected
 
@@ -59,18 +67,24 @@ def test_a_burst_is_followed_within_a_minute() -> None:
 
 def test_bursts_that_a_load_has_had_are_room_that_it_gets() -> None:
     """A minute of 12 in every ten: the room between them covers the next one, and a calm load has none."""
-    rough = [(10.0 * i, load(12.0 if i % 60 < 6 else 6.0)) for i in range(361)]
-    _, expected = after(rough, scaleDownStabilizationSeconds=0)
-    assert 9.0 < expected.now_per_s < 13.0
+    _, expected = after(ROUGH, scaleDownStabilizationSeconds=0)
+    assert 8.0 < expected.now_per_s < 13.0
     _, calm = after([(10.0 * i, load(6.0)) for i in range(361)])
     assert calm.now_per_s == pytest.approx(6.0)
 
 
+def test_where_a_replica_carries_much_whole_ones_are_room_already() -> None:
+    rooms = [
+        after(ROUGH, replica_per_s=carries, scaleDownStabilizationSeconds=0)[1].now_per_s for carries in (0.1, 1, 9)
+    ]
+    assert rooms[0] == pytest.approx(rooms[1] + 0.45)
+    assert rooms[2] == pytest.approx(6.0, abs=0.5)
+
+
 def test_a_burst_that_may_wait_needs_less_room() -> None:
-    rough = [(10.0 * i, load(12.0 if i % 60 < 6 else 6.0)) for i in range(361)]
-    _, soon = after(rough, ttft_s=2, scaleDownStabilizationSeconds=0)
-    _, hasty = after(rough, ttft_s=4, scaleDownStabilizationSeconds=0)
-    _, patient = after(rough, ttft_s=8, scaleDownStabilizationSeconds=0)
+    _, soon = after(ROUGH, ttft_s=2, scaleDownStabilizationSeconds=0)
+    _, hasty = after(ROUGH, ttft_s=6, scaleDownStabilizationSeconds=0)
+    _, patient = after(ROUGH, ttft_s=8, scaleDownStabilizationSeconds=0)
     assert soon.now_per_s == hasty.now_per_s > patient.now_per_s > 6.0
 
 
@@ -94,6 +108,26 @@ def test_a_lower_demand_must_last_for_the_window_before_it_counts() -> None:
     _, later = after([(0, load(9.0)), *calm], scaleDownStabilizationSeconds=300)
     assert soon.stable_per_s == 9.0
     assert later.stable_per_s < 9.0
+
+
+def test_a_rise_that_was_feared_and_did_not_come_holds_one_replica_beyond_what_came() -> None:
+    short = [*((5.0 * i, load(8.0)) for i in range(60)), *((300.0 + 5.0 * i, load(24.0)) for i in range(6))]
+    _, feared = after(short)
+    calm = [(330.0 + 5.0 * i, load(8.0)) for i in range(100)]
+    this, held = after([*short, *calm], scaleDownStabilizationSeconds=900)
+    assert feared.now_per_s > 15
+    assert max(p.replicas for p in this.memory.peaks) == pytest.approx(feared.now_per_s)
+    came = max(p.came for p in this.memory.peaks if p.came is not None)
+    assert 8 < came < 10
+    assert held.stable_per_s == pytest.approx(came + 1)
+
+
+def test_peaks_of_which_nobody_noted_what_came_are_held_as_they_are() -> None:
+    """Those that a version before this field wrote."""
+    this, _ = after([(0, load(8.0))])
+    old = replace(this, memory=this.memory.model_copy(update={"peaks": [Peak(at_s=NOW_S - 200, replicas=30.0)]}))
+    expected, _ = forecast(old, observe_demand(old, NOW_S + 10), NOW_S + 10, Replica(100.0, 1.0))
+    assert expected.stable_per_s == 30.0
 
 
 def test_a_mean_request_that_wavers_takes_no_replica_away() -> None:

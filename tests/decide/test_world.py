@@ -92,7 +92,7 @@ def test_a_budget_that_binds_costs_one_step_down_a_period_and_is_never_exceeded(
     assert all(t.queue < 200 for t in turns[6:])
     told = [w for t in turns for w in t.plan.news]
     assert [w.code for w in told] == ["SteppedDown", "SteppedUp"] * 3
-    assert told[2].sentence.startswith("full needs $15.00/h for 23.3 requests/s, $")  # with room for its rise
+    assert told[2].sentence.startswith("full needs $12.00/h for 20.1 requests/s, $")
     assert told[2].sentence.endswith("of $9.00 is left until 12:00: small serves for $3.00/h")
     assert told[3].sentence.startswith("full serves for $12.00/h instead of small, $")
     assert "BudgetExhausted" not in {code for t in turns for code in t.codes}

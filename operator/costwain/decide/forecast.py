@@ -12,7 +12,10 @@ FAST_S = 45.0  # follows a burst within a minute
 SLOW_S = 240.0  # remembers the level around it
 SPREAD_S = 1800.0  # how long bursts are remembered
 BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue
-BURST_TTFT_S = 4.0  # where the first token is due this soon; where it may come later, a burst waits: less in proportion
+BURST_TTFT_S = 6.0  # where the first token is due this soon; where it may come later, a burst waits: less in proportion
+ROUNDED = 0.5  # of a replica is there for bursts anyhow, on average, since there are only whole ones
+HELD = 1.0  # replicas above what came that are held with it: in a small fleet a step less is a flap, in a large one not
+SERVED_S = 60.0  # for which a replica that was bought for a forecast has served before that forecast is given up
 LEAD = 0.75  # of what a rise that is under way would bring while a replica starts, if it went on in a straight line
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
 HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
@@ -91,7 +94,7 @@ def _on_grid(tokens: float) -> float:
 
 
 def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tuple[Forecast, Memory]:
-    """Demand now and its recent peak, and the memory with that peak in it.
+    """Demand now and at its highest within the stabilisation window, and the memory with that peak in it.
 
     Bursts that the load has had and a rise that is under way add to it. A queue adds the work of emptying it within
     its target, but not faster than a replica can start: what is bought for the queue arrives no sooner, and
@@ -100,31 +103,47 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     scaling = fleet.spec.scaling
     window_s = scaling.scale_down_stabilization_seconds
     ttft_s = fleet.spec.slo.time_to_first_token_milliseconds / 1000
-    expected = _with_bursts(memory.demand, ttft_s, replica.start_s) if memory.demand else 0.0
+    expected = _with_bursts(memory.demand, ttft_s, replica) if memory.demand else 0.0
     if memory.demand:  # what usually comes while a replica starts
         expected = max(expected, memory.demand.slow_per_s * rise(memory, now_s, now_s + replica.start_s))
     waiting = fleet.load.waiting if fleet.load else 0
     needed = expected + waiting / max(scaling.target_queue_seconds, replica.start_s)
-    peaks = _with_peak(memory.peaks, needed / replica.per_s, now_s, window_s) if fleet.load else memory.peaks
+    peaks = memory.peaks
+    if fleet.load:
+        came = memory.demand.slow_per_s if memory.demand else 0.0
+        newest = Peak(at_s=now_s, replicas=needed / replica.per_s, came=came / replica.per_s)
+        peaks = _with_peak(peaks, newest, window_s)
     quiet_s = now_s - (memory.busy_at_s if memory.busy_at_s is not None else -math.inf)
     found = Forecast(
         now_per_s=needed,
-        stable_per_s=max([needed, *(peak.replicas * replica.per_s for peak in peaks)]),
+        stable_per_s=max(needed, _held(peaks, now_s - replica.start_s - SERVED_S) * replica.per_s),
         idle=quiet_s >= scaling.scale_to_zero_after_seconds,
         arriving_per_s=max(memory.demand.fast_per_s, memory.demand.slow_per_s) if memory.demand else 0.0,
     )
     return found, memory.model_copy(update={"peaks": peaks})
 
 
-def _with_bursts(demand: Demand, ttft_s: float, start_s: float) -> float:
+def _with_bursts(demand: Demand, ttft_s: float, replica: Replica) -> float:
     """The level with the bursts that it has had, or where the rise that is on leads, whichever is more.
 
     A straight rise is as far above the slow mean as it brings in the difference of the two means' ages.
     """
     above = max(0.0, demand.fast_per_s - demand.slow_per_s)
+    lead = LEAD * (replica.start_s + FAST_S) / (SLOW_S - FAST_S)
     sigmas = BURST_SIGMAS * min(1.0, BURST_TTFT_S / ttft_s)
-    lead = LEAD * (start_s + FAST_S) / (SLOW_S - FAST_S)
-    return max(demand.fast_per_s + lead * above, demand.slow_per_s + sigmas * math.sqrt(demand.variance))
+    room = max(0.0, sigmas * math.sqrt(demand.variance) - ROUNDED * replica.per_s)
+    return max(demand.fast_per_s + lead * above, demand.slow_per_s + room)
+
+
+def _held(peaks: list[Peak], since_s: float) -> float:
+    """Replicas that are held for the window's peaks: for what came, one more, and forecasts as long as they are young.
+
+    A rise or a burst that was feared and didn't come holds nothing beyond that.
+    """
+    came = max((p.replicas if p.came is None else p.came for p in peaks), default=0.0)
+    feared = max((p.replicas for p in peaks), default=0.0)
+    young = max((p.replicas for p in peaks if p.at_s >= since_s), default=0.0)
+    return max(young, min(feared, came + HELD))
 
 
 def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:
@@ -209,9 +228,12 @@ def _mean(before: float | None, value: float | None, elapsed_s: float) -> float 
     return _ewma(before, value, elapsed_s / HOURS_S)
 
 
-def _with_peak(peaks: list[Peak], replicas: float, now_s: float, window_s: float) -> list[Peak]:
+def _with_peak(peaks: list[Peak], newest: Peak, window_s: float) -> list[Peak]:
+    """The window's slices with what was just seen in the running one."""
     slice_s = max(window_s / SLICES, 1.0)
-    start_s = math.floor(now_s / slice_s) * slice_s
-    kept = [p for p in peaks if p.at_s >= now_s - window_s - slice_s and p.at_s < start_s]
-    running = [p.replicas for p in peaks if p.at_s == start_s]
-    return [*kept, Peak(at_s=start_s, replicas=max([replicas, *running]))][-32:]
+    start_s = math.floor(newest.at_s / slice_s) * slice_s
+    kept = [p for p in peaks if p.at_s >= newest.at_s - window_s - slice_s and p.at_s < start_s]
+    slice_peaks = [newest, *(p for p in peaks if p.at_s == start_s)]
+    replicas = max(p.replicas for p in slice_peaks)
+    came = max(p.replicas if p.came is None else p.came for p in slice_peaks)
+    return [*kept, Peak(at_s=start_s, replicas=replicas, came=came)][-32:]

@@ -18,6 +18,9 @@ class Peak(Kept):
 
     at_s: float = Field(description="Start of the slice, unix seconds.")
     replicas: float = Field(0.0, ge=0, description="Of the best variant where it is fastest, in fractions.")
+    came: float | None = Field(
+        None, ge=0, description="The same for the mean of what came, without room for more; absent where not known."
+    )
 
 
 class Refusal(Kept):
