@@ -1,6 +1,7 @@
 """`costwain estimate`: the figures with their arithmetic, or why a model doesn't fit."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner, Result
@@ -34,10 +35,26 @@ def test_the_json_is_what_the_operator_itself_counts_on() -> None:
         KNOWN_MODELS["Qwen/Qwen3-32B"], ACCELERATORS["h100"], 2, RequestShape(512, 128), Slo(ttft_s=2, tpot_s=0.05)
     )
     assert isinstance(want, Estimate)
-    assert (got["requests_per_s"], got["batch"], got["tpot_s"]) == (
-        want.requests_per_s, want.concurrency, want.tpot_s,
+    assert (got["requests_per_s"], got["batch"], got["tpot_s"], got["slots"]) == (
+        want.requests_per_s, want.concurrency, want.tpot_s, want.slots,
     )  # fmt: skip
     assert got["usd_per_h"] is None
+
+
+ROOM = {  # story: (percentile, why a pod gets so many requests at once)
+    "less than the batch that the mean request bears": (
+        "99",
+        "what this rate brings and 3 deviations more; a burst",
+    ),
+    "all of that batch": ("50", "the batch above: this rate may need all of it"),
+}
+
+
+@pytest.mark.parametrize(("percentile", "why"), ROOM.values(), ids=ROOM)
+def test_how_many_requests_a_pod_gets_at_once(percentile: str, why: str) -> None:
+    arguments = (*QWEN, "--accelerator", "mi300x", "--percentile", percentile)
+    slots = json.loads(asked(*arguments, "-o", "json").output)["slots"]
+    assert re.search(rf"^at once +{slots} requests +{why}", asked(*arguments).output, re.MULTILINE)
 
 
 def test_a_price_tells_what_tokens_cost() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from costwain.cli.format import table
 from costwain.decide.capacity import (
     MAX_CONCURRENCY,
+    SLOTS_SIGMAS,
     Estimate,
     RequestShape,
     Slo,
@@ -64,6 +65,7 @@ def figures(asked: Asked, found: Estimate) -> Figures:
         "meets_slo": found.meets_slo,
         "requests_per_s": found.requests_per_s,
         "share_in_time": found.in_time,
+        "slots": found.slots,
         "output_tokens_per_s": found.requests_per_s * request.output_tokens,
         "usd_per_h": usd_per_h,
         "usd_per_1000_requests": None if usd_per_h is None else usd_per_h / per_h * 1000,
@@ -154,12 +156,20 @@ def _rate(asked: Asked, found: Estimate) -> list[list[str]]:
     rows = [
         ["rate", f"{per_s:.2f} requests/s", why],
         ["", f"{per_s * answer:.0f} tokens/s", "of answers"],
+        ["at once", f"{found.slots} requests", _room(found)],
     ]
     told = figures(asked, found)
     if told["usd_per_h"] is not None:
         cost = f"${told['usd_per_million_output_tokens']:.3f}"
         rows.append(["cost", cost, f"a million tokens of answers, at ${told['usd_per_h']:.2f}/h and this rate"])
     return rows
+
+
+def _room(found: Estimate) -> str:
+    """Why a pod gets so many requests at a time."""
+    if found.slots == found.concurrency:
+        return "the batch above: this rate may need all of it"
+    return f"what this rate brings and {SLOTS_SIGMAS:g} deviations more; a burst waits in the gateway's queue"
 
 
 def _step_s(asked: Asked, batch: int) -> float:
