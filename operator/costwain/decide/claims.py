@@ -7,6 +7,7 @@ from costwain.decide.budget import UP_MARGIN, owed_micro, purse, running_micro_p
 from costwain.decide.case import Case
 from costwain.decide.choice import way_down
 from costwain.decide.options import Rung
+from costwain.decide.reserve import SOON_S, usual_micro_per_h
 from costwain.decide.season import UNKNOWN
 from costwain.decide.sizing import Mix, Want
 from costwain.decide.window import Window
@@ -73,7 +74,10 @@ def _asked(case: Case) -> tuple[int, int, float]:
         dwell_s = case.fleet.spec.swap.min_dwell_seconds
         return _with_margin(step.reserve_micro_per_h), beside, dwell_s + step.both_s
     if target == best[0].name and case.count(best[0]):
-        return best[1].hourly_micro, 0, 0.0
+        # More than usual is asked for an hour: for the rest of the period, it would swap the variants of others.
+        now_micro = best[1].hourly_micro
+        usual_micro = min(now_micro, usual_micro_per_h(case, best[0]))
+        return usual_micro, now_micro - usual_micro, SOON_S
     return _with_margin(max(dearest, (1 + UNKNOWN) * step.reserve_micro_per_h)), beside, step.both_s
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from costwain.decide.case import Case
 from costwain.decide.options import Rung
-from costwain.decide.season import LEAST_ERROR, Stretch, outlook
+from costwain.decide.season import DAY_S, LEAST_ERROR, Stretch, outlook
 from costwain.decide.sizing import Mix
 
 SOON_S = 3600.0  # until when it is taken to ask for what it asks for now
@@ -18,6 +18,13 @@ def mean_micro_per_h(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> list[int
     hours = (now, *outlook(case.fleet.memory, case.now_s + SOON_S, case.purse.window.end_s))
     usual = {rung.name: rung for rung in case.usual if rung.options}
     return [_mean(usual.get(rung.name, rung), hours, case.purse.left_s) for rung, _ in offers]
+
+
+def usual_micro_per_h(case: Case, rung: Rung) -> int:
+    """Micro-dollars an hour that a rung may cost on average over the next day."""
+    hours = tuple(outlook(case.fleet.memory, case.now_s, case.now_s + DAY_S))
+    usual = next((r for r in case.usual if r.name == rung.name and r.options), rung)
+    return _mean(usual, hours, DAY_S)
 
 
 def _mean(rung: Rung, hours: Sequence[Stretch], left_s: float) -> int:
