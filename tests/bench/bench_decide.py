@@ -16,6 +16,7 @@ from tests.bench.report import Figure, options, publish
 from tests.decide.builders import NOW_S, PRICES, fleet, ledger, load, pool, variant
 from tests.decide.shared_world import shared
 
+from costwain.controller.garbage import collect_seldom
 from costwain.decide import decide
 from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State
@@ -139,6 +140,7 @@ def main() -> None:
     asked = options(__doc__ or "")
     asked.add_argument("--fleets", type=int, default=FLEETS)
     found = asked.parse_args()
+    collect_seldom()  # as the operator does
     n, team = found.fleets, (shared("team", amount=str(found.fleets), sharing="FairShare"),)
     cases = {
         f"{n} fleets, every load changes": (cluster(n), TARGET_MS),

@@ -14,6 +14,7 @@ import kopf
 from costwain.adapters.clock import Clock
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.lease import Lease, Timings
+from costwain.controller.garbage import collect_seldom
 from costwain.controller.handlers import registry_for
 from costwain.controller.loop import Loop
 from costwain.controller.settings import Settings
@@ -105,6 +106,7 @@ async def _lead(
 
 def main(settings: Settings, clock: Clock, liveness: str | None) -> None:
     """Runs the operator and exits: 0 after SIGTERM, 3 where no API server answers, 4 when the lease is lost."""
+    collect_seldom()
     try:
         sys.exit(asyncio.run(run(settings, clock, liveness)))
     except UnreachableError as error:
