@@ -1,4 +1,4 @@
-"""Claims: what a busy hour of one member takes from the others of its budget."""
+"""Claims: what members ask of a shared budget, and what a busy hour of one takes from the others."""
 
 from dataclasses import replace
 
@@ -6,12 +6,17 @@ from tests.decide.builders import NOW_S, fleet, load, replicas, serving, snapsho
 from tests.decide.shared_world import shared
 
 from costwain.decide import decide
-from costwain.domain.memory import Claim, Demand, Season
+from costwain.domain.memory import Claim, Demand, Memory, Season
 from costwain.domain.money import micro_of
-from costwain.domain.snapshot import Fleet, Snapshot
+from costwain.domain.snapshot import Fleet, SharedBudget, Snapshot
 
 USUAL_PER_S = 12.0
 HOURS = {str(hour): USUAL_PER_S for hour in range(24)}
+DAY = shared(amount="300", period="Day")
+
+
+def under(*members: Fleet, budgets: tuple[SharedBudget, ...] = (DAY,), now_s: float = NOW_S) -> Snapshot:
+    return replace(snapshot(*members), budgets=budgets, now_s=now_s)
 
 
 def gold(per_s: float, running: int) -> Fleet:
@@ -20,24 +25,23 @@ def gold(per_s: float, running: int) -> Fleet:
         demand=Demand(at_s=NOW_S, fast_per_s=per_s, slow_per_s=per_s),
         season=Season(hour_s=NOW_S, hours=HOURS, error=0.0, input_tokens=512.0, output_tokens=128.0),
     )
-    made = fleet(
-        *replicas("full/mi300x", running), memory=memory, load=load(per_s), name="gold", uid="gold", priority=1
-    )
-    return replace(made, memory=memory)
+    pods = replicas("full/mi300x", running)
+    return fleet(*pods, memory=memory, load=load(per_s), name="gold", uid="gold", priority=1)
 
 
-def under(*members: Fleet) -> Snapshot:
-    return replace(snapshot(*members), budgets=(shared(amount="300", period="Day"),))
+def remembered(of: Snapshot) -> Memory:
+    (found,) = decide(of).fleets
+    return found.memory
 
 
-def claim(member: Fleet) -> Claim:
-    (found,) = decide(under(member)).fleets
-    assert found.memory.claim is not None
-    return found.memory.claim
+def claim(of: Snapshot) -> Claim:
+    found = remembered(of).claim
+    assert found is not None
+    return found
 
 
 def test_what_is_more_than_usual_is_claimed_for_an_hour_and_not_for_the_period() -> None:
-    usual, busy = claim(gold(USUAL_PER_S, 2)), claim(gold(5 * USUAL_PER_S, 2))
+    usual, busy = claim(under(gold(USUAL_PER_S, 2))), claim(under(gold(5 * USUAL_PER_S, 2)))
     more = busy.hourly_micro + busy.moving_micro - usual.hourly_micro - usual.moving_micro
     assert more >= micro_of("9.00")
     assert busy.hourly_micro <= 2 * usual.hourly_micro
@@ -53,5 +57,23 @@ def test_a_busy_hour_of_one_leaves_the_others_what_the_rest_of_the_day_does_not_
 
 
 def test_a_load_below_the_usual_claims_what_runs() -> None:
-    found = claim(gold(USUAL_PER_S / 6, 1))
+    found = claim(under(gold(USUAL_PER_S / 6, 1)))
     assert (found.hourly_micro, found.moving_micro) == (micro_of("3.00"), 0)
+
+
+def test_the_rate_that_is_asked_for_rises_at_once_and_falls_after_a_quarter_of_an_hour() -> None:
+    member, rates = fleet(load=load(20.0), scaling={"scaleDownStabilizationSeconds": 0}), list[int]()
+    for minute in range(30):
+        member = replace(member, load=load(20.0 if minute < 5 else 0.0))
+        memory = remembered(under(member, now_s=NOW_S + 60 * minute))
+        member = replace(member, memory=memory)
+        assert memory.claim is not None
+        rates.append(memory.claim.hourly_micro)
+    assert rates[:19] == rates[:1] * 19
+    assert rates[-1] < rates[0]
+
+
+def test_who_is_no_member_any_more_asks_for_nothing() -> None:
+    was = remembered(under(fleet()))
+    assert was.claim is not None
+    assert remembered(under(fleet(memory=was), budgets=())).claim is None

@@ -182,26 +182,6 @@ def test_a_selector_that_matches_nothing_is_said() -> None:
     assert split_of(BLUE, named("a")).problems == (Why("NoMembers", "the selector matches no ModelDeployment"),)
 
 
-def test_the_rate_that_is_asked_for_rises_at_once_and_falls_after_a_quarter_of_an_hour() -> None:
-    budget, rates = shared(**DAY, amount="1000"), list[int]()
-    member = named("a", load=load(20.0), scaling={"scaleDownStabilizationSeconds": 0})
-    for minute in range(30):
-        now_s = NOW_S + 60 * minute
-        seen = replace(under(budget, fleets=(replace(member, load=load(20.0 if minute < 5 else 0.0)),)), now_s=now_s)
-        plan = one(seen, "a")
-        member = replace(member, memory=plan.memory)
-        assert plan.memory.claim is not None
-        rates.append(plan.memory.claim.hourly_micro)
-    assert rates[:19] == rates[:1] * 19
-    assert rates[-1] < rates[0]
-
-
-def test_who_is_no_member_any_more_asks_for_nothing() -> None:
-    was = one(under(shared(amount="10"), fleets=(named("a"),)), "a").memory
-    assert was.claim is not None
-    assert one(under(fleets=(named("a", memory=was),)), "a").memory.claim is None
-
-
 @law
 @given(snapshots(least_budgets=1))
 def test_law_the_shares_and_what_is_reserved_are_exactly_what_is_left(given_: Snapshot) -> None:
