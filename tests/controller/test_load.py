@@ -1,29 +1,27 @@
 """Load: the gateway first, the engines and Prometheus where it can't be read, unknown where nothing can."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from tests.agent.builders import server, state
+from tests.controller.pages import KEY, Page, cache_of
 
 from costwain.adapters.clock import Clock
 from costwain.adapters.metrics import GATEWAY_METRICS, gateway_reading, parse
-from costwain.adapters.resources import MODEL_DEPLOYMENTS, PODS
+from costwain.adapters.resources import PODS
 from costwain.agent.haproxy import Runtime
 from costwain.agent.metrics import metrics_text
 from costwain.agent.observe import Observer
 from costwain.controller import load as load_module
-from costwain.controller.cache import Cache
 from costwain.controller.load import Loads
 from costwain.domain import names
 from costwain.domain.snapshot import Answers, Load
 
-KEY = ("default", "chat")
 GATEWAY = """costwain_gateway_up 1
 costwain_gateway_queue_depth{variant="full"} 3
 costwain_gateway_requests_total{variant="full"} 10
@@ -66,11 +64,11 @@ async def test_where_the_load_comes_from(
     want: tuple[int, int] | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with _Page("127.0.0.1", gateway) as agent, _Page("127.0.0.1", engine) as vllm:
+    async with Page("127.0.0.1", gateway) as agent, Page("127.0.0.1", engine) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
-            found = (await Loads(session, Clock(), prometheus).turn(_cache()))[KEY]
+            found = (await Loads(session, Clock(), prometheus).turn(cache_of()))[KEY]
     assert _numbers(found) == want
     assert found is None or found.arrivals_per_s is None  # one look makes no rate
 
@@ -80,14 +78,14 @@ async def test_what_a_pod_worked_is_known_by_its_address_from_the_second_look_on
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     counted = ENGINE + 'vllm:generation_tokens_total{engine="0",model_name="m"} 100\n'
-    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", counted) as vllm:
+    async with Page("127.0.0.1", GATEWAY) as agent, Page("127.0.0.1", counted) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
             loads = Loads(session, Clock())
-            await loads.turn(_cache())
+            await loads.turn(cache_of())
             assert loads.work == {}
-            await loads.turn(_cache())
+            await loads.turn(cache_of())
     assert (loads.work["127.0.0.1"].batch, loads.work["127.0.0.1"].tokens_per_s) == (7.0, 0.0)
 
 
@@ -106,7 +104,7 @@ async def test_when_the_agent_goes_its_last_page_serves_until_it_is_stale_and_th
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = Hand()
-    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+    async with Page("127.0.0.1", GATEWAY) as agent, Page("127.0.0.1", ENGINE) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
@@ -114,7 +112,7 @@ async def test_when_the_agent_goes_its_last_page_serves_until_it_is_stale_and_th
             for later_s, page in ((0, GATEWAY), (5, None), (11, None), (1, GATEWAY)):
                 clock.at[0] += later_s
                 agent.text = page
-                seen.append(_numbers((await loads.turn(_cache()))[KEY]))
+                seen.append(_numbers((await loads.turn(cache_of()))[KEY]))
     assert seen == [(3, 5), (3, 5), (2, 7), (3, 5)]
 
 
@@ -122,7 +120,7 @@ async def test_when_the_agent_goes_its_last_page_serves_until_it_is_stale_and_th
 async def test_answers_count_once_though_a_page_that_fails_stays_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Hand()
     pages = [ENGINE, ENGINE.replace("} 8\n", "} 18\n").replace("} 9\n", "} 29\n"), None]
-    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+    async with Page("127.0.0.1", GATEWAY) as agent, Page("127.0.0.1", ENGINE) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
@@ -130,7 +128,7 @@ async def test_answers_count_once_though_a_page_that_fails_stays_for_a_while(mon
             for page in pages:
                 clock.at[0] += 5
                 vllm.text = page
-                load = (await loads.turn(_cache()))[KEY]
+                load = (await loads.turn(cache_of()))[KEY]
                 assert load is not None
                 seen.append(dict(load.answers))
     assert seen == [{}, {"full": Answers(20, ((0.05, 10),))}, {}]
@@ -138,8 +136,8 @@ async def test_answers_count_once_though_a_page_that_fails_stays_for_a_while(mon
 
 @pytest.mark.anyio
 async def test_a_pod_that_goes_while_its_page_is_read_ends_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = _cache()
-    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+    cache = cache_of()
+    async with Page("127.0.0.1", GATEWAY) as agent, Page("127.0.0.1", ENGINE) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
@@ -162,11 +160,11 @@ async def test_a_fleet_without_a_gateway_is_known_by_its_engines_alone_whatever_
     page: str, arrivals_per_s: float, want: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Hand()
-    async with _Page("127.0.0.1", GATEWAY) as agent, _Page("127.0.0.1", COUNTED) as vllm:
+    async with Page("127.0.0.1", GATEWAY) as agent, Page("127.0.0.1", COUNTED) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
-            loads, cache = Loads(session, clock, Depths()), _cache(mode="None")  # type: ignore[arg-type]
+            loads, cache = Loads(session, clock, Depths()), cache_of(mode="None")  # type: ignore[arg-type]
             first = (await loads.turn(cache))[KEY]
             assert (_numbers(first), first and first.arrivals_per_s) == ((2, 7), None)
             vllm.text = page
@@ -181,10 +179,10 @@ async def test_a_fleet_without_a_gateway_is_known_by_its_engines_alone_whatever_
 async def test_without_a_gateway_no_engine_is_no_load_and_one_that_cannot_be_read_is_unknown_unless_it_leaves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with _Page("127.0.0.1", None) as vllm:
+    async with Page("127.0.0.1", None) as vllm:
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
-            loads, cache = Loads(session, Clock()), _cache(mode="None")
+            loads, cache = Loads(session, Clock()), cache_of(mode="None")
             assert (await loads.turn(cache))[KEY] is None
             cache.all(PODS)[KEY[0], names.ROLE_MODEL]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
             assert (await loads.turn(cache))[KEY] == Load(None, {}, {})
@@ -195,8 +193,8 @@ async def test_without_a_gateway_no_engine_is_no_load_and_one_that_cannot_be_rea
 @pytest.mark.anyio
 async def test_an_engine_is_idle_as_long_as_it_says_so_in_this_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     calm = ENGINE.replace("} 7", "} 0").replace("} 2", "} 0")
-    clock, cache, seen = Hand(), _cache(mode="None"), list[bool]()
-    async with _Page("127.0.0.1", ENGINE) as vllm:
+    clock, cache, seen = Hand(), cache_of(mode="None"), list[bool]()
+    async with Page("127.0.0.1", ENGINE) as vllm:
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
             loads = Loads(session, clock)
@@ -221,51 +219,14 @@ def test_the_queues_depth_is_read_from_a_page_with_everything_observed_on_it() -
 @pytest.mark.anyio
 @pytest.mark.parametrize(("line", "want"), [("", None), ("costwain_gateway_api_keys 0\n", 0)], ids=["open", "keyless"])
 async def test_how_many_api_keys_a_gateway_knows(line: str, want: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with _Page("127.0.0.1", GATEWAY + line) as agent, _Page("127.0.0.1", ENGINE) as vllm:
+    async with Page("127.0.0.1", GATEWAY + line) as agent, Page("127.0.0.1", ENGINE) as vllm:
         monkeypatch.setattr(load_module.names, "AGENT_PORT", agent.port)
         monkeypatch.setattr(load_module.names, "MODEL_PORT", vllm.port)
         async with aiohttp.ClientSession() as session:
-            found = (await Loads(session, Clock()).turn(_cache()))[KEY]
+            found = (await Loads(session, Clock()).turn(cache_of()))[KEY]
     assert found is not None
     assert found.api_keys == want
 
 
 def _numbers(load: Load | None) -> tuple[int, int] | None:
     return None if load is None else (load.waiting, load.active)
-
-
-def _cache(mode: str = "Managed") -> Cache:
-    cache = Cache()
-    fleet = {"metadata": {"name": KEY[1], "namespace": KEY[0]}, "spec": {"gateway": {"mode": mode}}}
-    cache.put(MODEL_DEPLOYMENTS, fleet, 0.0)
-    for role in (names.ROLE_GATEWAY, names.ROLE_MODEL):
-        labels = {names.ROLE: role, names.FLEET: KEY[1], names.VARIANT: "full"}
-        metadata = {"name": role, "namespace": KEY[0], "uid": role, "labels": labels}
-        status = {"podIP": "127.0.0.1", "containerStatuses": [{"started": True}]}
-        cache.put(PODS, {"metadata": metadata, "spec": {}, "status": status}, 0.0)
-    return cache
-
-
-class _Page:
-    """A /metrics page on a free port; None answers 503."""
-
-    def __init__(self, address: str, text: str | None) -> None:
-        self._address, self.text, self.port = address, text, 0
-        self.when_read: Callable[[], None] = lambda: None
-
-    async def __aenter__(self) -> "_Page":
-        app = web.Application()
-        app.router.add_get("/metrics", self._answer)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._address, 0)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-
-    async def _answer(self, _: web.Request) -> web.Response:
-        self.when_read()
-        return web.Response(status=503) if self.text is None else web.Response(text=self.text)

@@ -12,7 +12,7 @@ import sys
 import openai
 import pytest
 from tests.foreign.environments import OFFLINE, ROOT, environment, tiny_model
-from tests.gateway.world import StubPod
+from tests.gateway.stub_process import StubPod
 from tests.stub.process import Api
 from tests.support import eventually, eventually_async
 

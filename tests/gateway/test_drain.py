@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 from tests.gateway.client import gather, lost
 from tests.gateway.fake_cluster import gateway_object
-from tests.gateway.world import StubPod, until_listening
+from tests.gateway.stub_process import StubPod, until_listening
 from tests.support import eventually_async
 
 from costwain.adapters.resources import PODS

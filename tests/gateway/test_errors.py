@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 from tests.gateway.raw import request, send
-from tests.gateway.world import StubPod, World
+from tests.gateway.stub_process import StubPod
+from tests.gateway.world import World
 from tests.support import eventually_async
 
 from costwain.agent.metrics import queue_depth

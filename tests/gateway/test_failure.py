@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from tests.gateway.client import Client, by_status, gather, lost
 from tests.gateway.conftest import running
-from tests.gateway.world import World, until_listening
+from tests.gateway.stub_process import until_listening
+from tests.gateway.world import World
 from tests.support import eventually_async
 
 from costwain.agent.agent import TURN_S

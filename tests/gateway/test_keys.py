@@ -5,7 +5,7 @@ import json
 
 import pytest
 from tests.gateway.client import by_status, by_variant, gather, lost
-from tests.gateway.world import StubPod
+from tests.gateway.stub_process import StubPod
 from tests.support import eventually_async
 
 from costwain.agent.keys import hash_of

@@ -1,9 +1,7 @@
 """A gateway without a cluster: a real HAProxy, the agent's own code, and pods that a test makes and kills."""
 
-import asyncio
 import itertools
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.gateway.addresses import address_in, free_number
 from tests.gateway.fake_cluster import FLEET, POOL, FakeCluster, gateway_object, pod_object
+from tests.gateway.stub_process import StubPod, until_listening
 from tests.support import eventually, eventually_async
 
 from costwain.adapters.resources import CONFIG_MAPS, PODS
@@ -30,37 +30,6 @@ from costwain.render.haproxy import Limits
 
 OWN_NAME = f"{FLEET}-gateway-0"
 _STUB = Path(__file__).with_name("stub_pod.py")
-_worlds = itertools.count(1)
-
-
-def _address(world: int, last: int) -> str:
-    return f"127.{100 + os.getpid() % 100}.{world}.{last}"
-
-
-def _free_number() -> int:
-    """The next world whose gateway address nobody listens on: HAProxies of two runs would share a port in silence."""
-    while True:
-        number = next(_worlds)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_address(number, 1), names.GATEWAY_PORT))
-            except OSError:
-                continue
-        return number
-
-
-@dataclass
-class StubPod:
-    """A stub's process at an address of its own."""
-
-    name: str
-    address: str
-    process: subprocess.Popen[bytes]
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait(timeout=10)
 
 
 @dataclass
@@ -82,7 +51,7 @@ class World:
     affinity: bool = True
     own_name: str = OWN_NAME
     cluster: FakeCluster = field(default_factory=FakeCluster)
-    number: int = field(default_factory=_free_number)
+    number: int = field(default_factory=free_number)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     running_agent: Agent | None = None
     _addresses: "itertools.count[int]" = field(default_factory=lambda: itertools.count(2))
@@ -271,16 +240,4 @@ class World:
         return self._address(next(self._addresses))
 
     def _address(self, last: int) -> str:
-        return _address(self.number, last)
-
-
-async def until_listening(pod: StubPod) -> None:
-    async def listens() -> bool:
-        try:
-            _, writer = await asyncio.open_connection(pod.address, names.MODEL_PORT)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    await eventually_async(listens, 20, f"{pod.name} listening")
+        return address_in(self.number, last)

@@ -12,7 +12,8 @@ import yaml
 from celpy.evaluation import CELFunction
 from kubernetes.client import V1CustomResourceDefinition, V1JSONSchemaProps
 from pydantic import Field, ValidationError
-from tests.specs import BAD, GOOD, Bad, Spec, spec_of
+from tests.good_specs import GOOD
+from tests.specs import BAD, Bad, Spec, spec_of
 
 from costwain.adapters import resources
 from costwain.cli.crds import manifest

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.render.test_deployment import target
+from tests.render.targets import target
 
 from costwain.domain import names
 from costwain.domain.gateway import GatewayService

