@@ -122,6 +122,17 @@ def test_a_rise_that_was_feared_and_did_not_come_holds_one_replica_beyond_what_c
     assert held.stable_per_s == pytest.approx(came + 1)
 
 
+def test_a_forecast_is_held_while_its_replica_starts_however_long_the_window_is() -> None:
+    calm, rise = [(5.0 * i, load(8.0)) for i in range(600)], [(3000.0 + 5.0 * i, load(24.0)) for i in range(6)]
+    for window_s in (900, 86_400):
+        _, feared = after([*calm, *rise], scaleDownStabilizationSeconds=window_s)
+        _, held = after(
+            [*calm, *rise, *((3030.0 + 5.0 * i, load(8.0)) for i in range(20))], scaleDownStabilizationSeconds=window_s
+        )
+        assert held.now_per_s < feared.now_per_s - 2
+        assert held.stable_per_s == pytest.approx(feared.stable_per_s)
+
+
 def test_peaks_of_which_nobody_noted_what_came_are_held_as_they_are() -> None:
     """Those that a version before this field wrote."""
     this, _ = after([(0, load(8.0))])

@@ -142,7 +142,8 @@ def _held(peaks: list[Peak], since_s: float) -> float:
     """
     came = max((p.replicas if p.came is None else p.came for p in peaks), default=0.0)
     feared = max((p.replicas for p in peaks), default=0.0)
-    young = max((p.replicas for p in peaks if p.at_s >= since_s), default=0.0)
+    # Of a long window the running slice began long ago, and all of it counts as young.
+    young = max((p.replicas for p in peaks if p.at_s >= since_s or p is peaks[-1]), default=0.0)
     return max(young, min(feared, came + HELD))
 
 
