@@ -140,7 +140,7 @@ def _held(peaks: list[Peak], since_s: float) -> float:
 
     A rise or a burst that was feared and didn't come holds nothing beyond that.
     """
-    came = max((p.replicas if p.came is None else p.came for p in peaks), default=0.0)
+    came = max((_came(p) for p in peaks), default=0.0)
     feared = max((p.replicas for p in peaks), default=0.0)
     # Of a long window the running slice began long ago, and all of it counts as young.
     young = max((p.replicas for p in peaks if p.at_s >= since_s or p is peaks[-1]), default=0.0)
@@ -235,6 +235,10 @@ def _with_peak(peaks: list[Peak], newest: Peak, window_s: float) -> list[Peak]:
     start_s = math.floor(newest.at_s / slice_s) * slice_s
     kept = [p for p in peaks if p.at_s >= newest.at_s - window_s - slice_s and p.at_s < start_s]
     slice_peaks = [newest, *(p for p in peaks if p.at_s == start_s)]
-    replicas = max(p.replicas for p in slice_peaks)
-    came = max(p.replicas if p.came is None else p.came for p in slice_peaks)
+    replicas, came = max(p.replicas for p in slice_peaks), max(_came(p) for p in slice_peaks)
     return [*kept, Peak(at_s=start_s, replicas=replicas, came=came)][-32:]
+
+
+def _came(peak: Peak) -> float:
+    """Replicas for what came; where nobody noted that, for what was feared."""
+    return peak.replicas if peak.came is None else peak.came
