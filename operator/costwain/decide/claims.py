@@ -50,10 +50,20 @@ def claim_of(case: Case) -> Claim:
     if before is not None and before.at_s == case.now_s:
         return before
     hourly, moving, moving_s = _asked(case)
-    since_s = case.now_s
-    if before is not None and hourly < before.hourly_micro and case.now_s - before.since_s < HOLD_S:
-        since_s, hourly = before.since_s, before.hourly_micro
-    return Claim(at_s=case.now_s, since_s=since_s, hourly_micro=hourly, moving_micro=moving, moving_s=moving_s)
+    new = Claim(at_s=case.now_s, since_s=case.now_s, hourly_micro=hourly, moving_micro=moving, moving_s=moving_s)
+    return new if before is None or case.now_s - before.since_s >= HOLD_S else _held(before, new)
+
+
+def _held(before: Claim, new: Claim) -> Claim:
+    """The higher rate of both, with what it is above the usual; what a move costs beside it ends with the move."""
+    serves = before.moving_s == new.moving_s == SOON_S
+    above, above_before = (new.moving_micro, before.moving_micro) if serves else (0, 0)
+    if new.hourly_micro + above >= before.hourly_micro + above_before:
+        return new
+    moving_micro = before.moving_micro if serves else new.moving_micro
+    return new.model_copy(
+        update={"since_s": before.since_s, "hourly_micro": before.hourly_micro, "moving_micro": moving_micro}
+    )
 
 
 def _asked(case: Case) -> tuple[int, int, float]:
