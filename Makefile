@@ -55,6 +55,10 @@ bench-capacity: setup ## the capacity prior against measured points: PERF=a CSV 
 bench-decide: setup ## how long decide() takes for 1,000 fleets (FLEETS=n, JSON=path)
 	@$(BIN)/python -m tests.bench.bench_decide $(if $(FLEETS),--fleets '$(FLEETS)') $(if $(JSON),--json '$(JSON)')
 
+.PHONY: bench-turn
+bench-turn: setup ## what a turn of the operator costs with 1,000 fleets, and what it writes (FLEETS=n, JSON=path)
+	@$(BIN)/python -m tests.bench.bench_turn $(if $(FLEETS),--fleets '$(FLEETS)') $(if $(JSON),--json '$(JSON)')
+
 .PHONY: bench-observe
 bench-observe: setup ## what observing answers costs HAProxy, in CPU a token and a request (ROUNDS=n, JSON=path)
 	@$(BIN)/python -m tests.bench.bench_observe $(if $(ROUNDS),--rounds '$(ROUNDS)') $(if $(JSON),--json '$(JSON)')

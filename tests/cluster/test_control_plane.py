@@ -1,5 +1,6 @@
 """`costwain local` against the real thing: what it starts works, and what it ends is gone."""
 
+import functools
 import os
 import signal
 import socket
@@ -147,7 +148,10 @@ def test_down_also_ends_what_the_clusters_processes_left_behind(tmp_path: Path) 
 
 def test_an_interrupt_during_up_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "costwain.cli.main", "local", "up", "--dir", str(tmp_path / "state")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as up:
+    # What a shell starts in the background ignores interrupts, and so would all that it starts.
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heard) as up:
         assert up.stderr
         eventually(lambda: "kube-apiserver" in (up.stderr.readline() if up.stderr else ""), 60, "the start")
         up.send_signal(signal.SIGINT)

@@ -75,7 +75,7 @@ def _merged(into: Object, patch: Object) -> None:
 def hands_on(fake: FakeKube) -> Hands:
     """Hands whose cache is empty until `seen`."""
     kube, clock = cast(Kube, fake), Clock()
-    applier = Applier(kube)
+    applier = Applier(kube, again_s=120)
     loads = Loads(cast(Any, None), clock)
     return Hands(kube, Cache(), clock, Settings.from_env({}), applier, Statuses(applier, 5), loads)
 

@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 from tests.specs import model_deployment
 
-from costwain.adapters.clock import Clock
 from costwain.adapters.resources import INFERENCE_BUDGETS, MODEL_DEPLOYMENTS
 from costwain.controller.budgets import labels_of, shared_budgets, undecided_bills
 from costwain.controller.cache import Cache
-from costwain.controller.observe import Known, Parsed, observe
+from costwain.controller.observe import Known, Parsed, Standing, observe
 from costwain.domain.ledger import DaySum, Line, SpendLedgerSpec
 from costwain.domain.plan import BudgetPlan, Share, Why
 from costwain.domain.status import InferenceBudgetStatus
@@ -57,10 +56,11 @@ def test_the_snapshot_has_them_and_the_fleets_labels() -> None:
     cache = Cache()
     put(cache, "chat", model_deployment(), labels={"team": "blue"})
     known = Known({}, {("default", "gone"): BILL}, {})
-    without, _ = observe(cache, Parsed(), known, Clock())
+    nothing = Standing({}, {})
+    without, _ = observe(cache, Parsed(), nothing, known, 0.0)
     assert (without.budgets, without.undecided) == ((), ())
     put(cache, "team", {"amount": "5"})
-    snapshot, _ = observe(cache, Parsed(), known, Clock())
+    snapshot, _ = observe(cache, Parsed(), nothing, known, 0.0)
     assert [b.name for b in snapshot.budgets] == ["team"]
     assert [x.name for x in snapshot.undecided] == ["gone"]
     assert snapshot.fleets[0].labels == {"team": "blue"}

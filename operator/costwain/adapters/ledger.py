@@ -40,6 +40,11 @@ class Ledgers:
     def all(self) -> Mapping[Key, SpendLedgerSpec]:
         return {key: held.spec for key, held in self._held.items()}
 
+    def get(self, key: Key) -> SpendLedgerSpec | None:
+        """The ledger of one fleet, or None where it has none yet."""
+        held = self._held.get(key)
+        return None if held is None else held.spec
+
     async def save(self, key: Key, spec: SpendLedgerSpec, epoch: int) -> None:
         """Writes the ledger under this epoch; raises LedgerConflictError where another writer was there first."""
         held = self._held.get(key)

@@ -21,7 +21,9 @@ _log = logging.getLogger(__name__)
 
 async def act(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, wall_s: float) -> None:
     """Makes one fleet what the plan says; raises what the API server answers, and leaves the rest to the next turn."""
-    owner = hands.cache.all(MODEL_DEPLOYMENTS)[fleet.key]
+    owner = hands.cache.all(MODEL_DEPLOYMENTS).get(fleet.key)
+    if owner is None:  # deleted while the turn was being decided
+        return
     await front(hands, fleet, plan)
     await mark(hands, fleet, plan, wall_s)
     for place, count in sorted(plan.replicas.items()):
@@ -63,7 +65,8 @@ async def _deployment(hands: Hands, fleet: Fleet, place: Place, count: int, pool
     if existing is None and count == 0:
         return
     drifted = existing is None or existing["spec"].get("replicas") != count
-    await hands.applier.apply(model_deployment(target), force=drifted)
+    what = ("deployment", fleet.namespace, name)
+    await hands.applier.keep(what, target, lambda: [model_deployment(target)], drifted=drifted)
 
 
 def _target(fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -> ModelTarget | None:
@@ -90,10 +93,10 @@ def _target(fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -
 
 def _rival(hands: Hands, fleet: Fleet) -> str | None:
     """An autoscaler that also wants to set the fleet's replicas."""
-    ours = {deployment_name(fleet.name, *place) for place in fleet.deployed}
-    for (namespace, name), scaler in sorted(hands.cache.all(SCALERS).items()):
-        target = scaler["spec"]["scaleTargetRef"]
-        whole = target["kind"] == "ModelDeployment" and target["name"] == fleet.name
-        if namespace == fleet.namespace and (whole or (target["kind"] == "Deployment" and target["name"] in ours)):
-            return name
+    ours = [(MODEL_DEPLOYMENTS.kind, fleet.name)]
+    ours += [(DEPLOYMENTS.kind, deployment_name(fleet.name, *place)) for place in sorted(fleet.deployed)]
+    for kind, name in ours:
+        for scaler in hands.cache.of(SCALERS, (fleet.namespace, name)):
+            if scaler["spec"]["scaleTargetRef"]["kind"] == kind:
+                return str(scaler["metadata"]["name"])
     return None

@@ -2,20 +2,48 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from costwain.adapters.kube import Kube
 from costwain.adapters.resources import Resource
+from costwain.controller.pace import Pace
 
 Object = dict[str, Any]
+AGAIN_PER_S = 5.0  # of a thousand fleets' manifests each is then looked after within a quarter of an hour
 
 
 class Applier:
-    """Remembers by hash what it has applied; `forget` makes it write again, against drift by other hands."""
+    """Remembers what it has applied, and after `again_s` seconds writes it again, against drift by other hands."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+    def __init__(self, kube: Kube, again_s: float) -> None:
+        self._kube, self._again_s, self._now_s = kube, again_s, 0.0
+        self._pace = Pace(AGAIN_PER_S)
         self._applied: dict[tuple[str, str, str, str], str] = {}
+        self._kept: dict[Hashable, tuple[object, float]] = {}  # what was made of what and when, the oldest first
+
+    def begin(self, now_s: float) -> None:
+        """A turn begins, at an instant of a monotonic clock: what is old is written in it, so much of it a second."""
+        self._now_s = now_s
+        for what, (_, at_s) in list(self._kept.items()):
+            if now_s - at_s < self._again_s or not self._pace.allows(now_s):
+                return
+            del self._kept[what]
+
+    async def keep(
+        self, what: Hashable, made_of: object, make: Callable[[], Iterable[Object]], *, drifted: bool = False
+    ) -> None:
+        """Applies the manifests that `make` makes of `made_of`; they are neither made nor written while that is equal.
+
+        `drifted`: the Deployment among them is seen not to be what was applied.
+        """
+        known = self._kept.get(what)
+        if known is not None and known[0] == made_of and not drifted:
+            return
+        self._kept.pop(what, None)  # until all of it is written; then it is the youngest
+        for manifest in make():
+            await self.apply(manifest, force=known is None or (drifted and manifest["kind"] == "Deployment"))
+        self._kept[what] = (made_of, self._now_s)
 
     async def apply(self, manifest: Object, *, subresource: str = "", force: bool = False) -> bool:
         """Applies the manifest unless it is the one applied last; whether it was written."""
@@ -32,6 +60,3 @@ class Applier:
         """Deletes an object that was applied, so that it is written again when it is wanted again."""
         await self._kube.delete(resource, name, namespace)
         self._applied.pop((resource.kind, namespace, name, ""), None)
-
-    def forget(self) -> None:
-        self._applied.clear()

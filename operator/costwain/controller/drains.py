@@ -35,10 +35,9 @@ async def mark(hands: Hands, fleet: Fleet, plan: FleetPlan, wall_s: float) -> No
 
 async def hasten(hands: Hands, fleet: Fleet) -> None:
     """Cuts the grace period of pods that go before they served; they are on the bill until they are gone."""
-    for (namespace, name), pod in sorted(hands.cache.all(PODS).items()):
-        labels = pod["metadata"].get("labels", {})
-        if (namespace, labels.get(names.FLEET)) == fleet.key and goes_unstarted(pod):
-            await hands.kube.delete(PODS, name, namespace, UNSTARTED_GRACE_S)
+    for pod in hands.cache.of(PODS, fleet.key):
+        if goes_unstarted(pod):
+            await hands.kube.delete(PODS, pod["metadata"]["name"], fleet.namespace, UNSTARTED_GRACE_S)
 
 
 def goes_unstarted(pod: Object) -> bool:
@@ -53,10 +52,9 @@ def goes_unstarted(pod: Object) -> bool:
 
 async def _confirm(hands: Hands, fleet: Fleet, wall_s: float) -> None:
     """In place of an agent: says of pods that they have let go."""
-    for (namespace, name), pod in sorted(hands.cache.all(PODS).items()):
-        labels = pod["metadata"].get("labels", {})
-        if (namespace, labels.get(names.FLEET)) == fleet.key and has_let_go(pod, hands.loads.idle, wall_s):
-            await _patch(hands.kube, fleet, name, {names.DRAINED: "true"}, {})
+    for pod in hands.cache.of(PODS, fleet.key):
+        if has_let_go(pod, hands.loads.idle, wall_s):
+            await _patch(hands.kube, fleet, pod["metadata"]["name"], {names.DRAINED: "true"}, {})
 
 
 def has_let_go(pod: Object, idle: Collection[str], wall_s: float) -> bool:

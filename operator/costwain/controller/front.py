@@ -8,7 +8,7 @@ from costwain.domain import names
 from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet
 from costwain.render.gateway import GatewaySpec, gateway_manifests, gateway_name, program
-from costwain.render.service import engines_selector, variant_services
+from costwain.render.service import engines_selector, service_name, variant_services
 
 Object = dict[str, Any]
 
@@ -20,11 +20,13 @@ async def front(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:
         if gateway_ready(hands, fleet):
             await _no_services_but(hands, fleet, frozenset())
         return
-    variants = [v.name for v in fleet.spec.variants]
-    services = variant_services(fleet.namespace, fleet.name, fleet.uid, variants, fleet.spec.gateway.service)
-    for manifest in services:
-        await hands.applier.apply(manifest)
-    await _no_services_but(hands, fleet, frozenset(s["metadata"]["name"] for s in services))
+    variants, like = tuple(v.name for v in fleet.spec.variants), fleet.spec.gateway.service
+    await hands.applier.keep(
+        ("front", fleet.key),
+        (fleet.uid, variants, like),
+        lambda: variant_services(fleet.namespace, fleet.name, fleet.uid, variants, like),
+    )
+    await _no_services_but(hands, fleet, frozenset(service_name(fleet.name, variant) for variant in variants))
     await _send_gateway_away(hands, fleet)
 
 
@@ -69,8 +71,12 @@ async def _gateway(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:
     slots: dict[str, dict[str, int]] = {}
     for (variant, pool), n in plan.slots.items():
         slots.setdefault(variant, {})[pool] = n
-    for manifest in gateway_manifests(spec, program(spec, plan.shares, slots)):
-        await hands.applier.apply(manifest, force=drifted and manifest["kind"] == "Deployment")
+    await hands.applier.keep(
+        ("front", fleet.key),
+        (spec, plan.shares, slots),
+        lambda: gateway_manifests(spec, program(spec, plan.shares, slots)),
+        drifted=drifted,
+    )
 
 
 async def _send_gateway_away(hands: Hands, fleet: Fleet) -> None:
@@ -81,7 +87,7 @@ async def _send_gateway_away(hands: Hands, fleet: Fleet) -> None:
     name = gateway["metadata"]["name"]
     if gateway["spec"].get("replicas"):
         await hands.kube.merge(DEPLOYMENTS, name, {"spec": {"replicas": 0}}, namespace=fleet.namespace)
-    elif not any(_is_gateway_of(fleet, pod) for pod in hands.cache.all(PODS).values()):
+    elif not any(_is_gateway_of(fleet, pod) for pod in hands.cache.of(PODS, fleet.key)):
         await hands.applier.delete(DEPLOYMENTS, fleet.namespace, name)
 
 

@@ -11,7 +11,6 @@ import aiohttp
 from costwain.adapters.clock import Clock
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.ledger import Key, LedgerConflictError, Ledgers
-from costwain.adapters.prometheus import Prometheus
 from costwain.adapters.recorder import Recorder
 from costwain.adapters.resources import (
     ACCELERATOR_POOLS,
@@ -28,7 +27,7 @@ from costwain.controller.budgets import labels_of, report_budgets
 from costwain.controller.cache import Cache
 from costwain.controller.hands import Hands
 from costwain.controller.load import Loads
-from costwain.controller.observe import Known, Parsed, observe, pools, replicas_by_fleet
+from costwain.controller.observe import Known, Parsed, Standing, observe, standing
 from costwain.controller.pods import bill_of
 from costwain.controller.refusals import refuse, report_pools
 from costwain.controller.settings import Settings
@@ -38,8 +37,8 @@ from costwain.decide.metering import Watch, labelled, meter
 from costwain.domain import names
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
-from costwain.domain.plan import FleetPlan
-from costwain.domain.snapshot import Snapshot
+from costwain.domain.plan import FleetPlan, Plan
+from costwain.domain.snapshot import Fleet, Snapshot
 
 _log = logging.getLogger(__name__)
 _MANAGED = f"{names.MANAGED_BY}={names.FIELD_MANAGER}"
@@ -51,17 +50,17 @@ WATCHED = (
     (PODS, _MANAGED),
     (DEPLOYMENTS, _MANAGED),
 )
+AT_A_TIME = 8  # fleets that are acted on
 TROUBLE = (ApiError, aiohttp.ClientError, TimeoutError, LedgerConflictError)
 
 
 class Loop:
     """Turns while this process leads; `wake` brings the next turn forward."""
 
-    def __init__(self, kube: Kube, session: aiohttp.ClientSession, clock: Clock, settings: Settings) -> None:
-        applier = Applier(kube)
+    def __init__(self, kube: Kube, loads: Loads, clock: Clock, settings: Settings) -> None:
+        applier = Applier(kube, settings.relist_s)
         self.cache, self._clock, self._settings, self._kube = Cache(), clock, settings, kube
-        prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
-        self._loads, self._ledgers = Loads(session, clock, prometheus), Ledgers(kube)
+        self._loads, self._ledgers = loads, Ledgers(kube)
         statuses = Statuses(applier, settings.status_every_s)
         self._hands = Hands(kube, self.cache, clock, settings, applier, statuses, self._loads)
         folder = settings.record_dir
@@ -86,7 +85,6 @@ class Loop:
             try:
                 if time.monotonic() - listed_s >= self._settings.relist_s:
                     await self._relist()
-                    self._hands.applier.forget()
                     listed_s = time.monotonic()
                 await self.turn(is_leader, epoch)
             except TROUBLE as error:
@@ -99,27 +97,44 @@ class Loop:
     async def turn(self, is_leader: Callable[[], bool], epoch: int) -> None:
         """One turn: read, meter, decide, act."""
         wall_s = time.time()
+        self._hands.applier.begin(time.monotonic())
         loads = await self._loads.turn(self.cache)
-        await self._meter(epoch)
-        known = Known(loads, self._ledgers.all, self._memories, self._loads.work)
-        snapshot, refused = observe(self.cache, self._parsed, known, self._clock)
+        seen = standing(self.cache, self._parsed, self._clock, self._loads.work)
+        await self._meter(seen, epoch)
+        known = Known(loads, self._ledgers.all, self._memories)
+        snapshot, refused = observe(self.cache, self._parsed, seen, known, self._clock.now_s())
         plan = decide(snapshot)
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.keep, snapshot, plan)
-        for fleet_plan in plan.fleets:
-            if not is_leader():
-                return
-            await self._act(fleet_plan, snapshot, epoch)
-        self._memories = {uid: m for uid, m in self._memories.items() if uid in {f.uid for f in snapshot.fleets}}
+        await self._act_on_all(plan, snapshot, is_leader, epoch)
+        if not is_leader():
+            return
+        uids = {fleet.uid for fleet in snapshot.fleets}
+        self._memories = {uid: memory for uid, memory in self._memories.items() if uid in uids}
         # Last, since it only tells: what the API server refuses here keeps no fleet waiting.
         for key, sentence in refused.items():
             await refuse(self._hands, key, sentence, wall_s)
         await report_pools(self._hands, snapshot.pools, wall_s)
         await report_budgets(self._hands, plan.budgets, wall_s)
 
-    async def _act(self, plan: FleetPlan, snapshot: Snapshot, epoch: int) -> None:
+    async def _act_on_all(self, plan: Plan, snapshot: Snapshot, is_leader: Callable[[], bool], epoch: int) -> None:
+        """Acts on some fleets at a time, in the plan's order: one whose writes take long keeps no other waiting."""
+        fleets = {fleet.key: fleet for fleet in snapshot.fleets}
+        plans = iter(plan.fleets)
+
+        async def act_on_the_next() -> None:
+            for fleet_plan in plans:
+                await asyncio.sleep(0)  # the lease is renewed and watches are heard in between
+                if not is_leader():
+                    return
+                await self._act(fleets[fleet_plan.key], fleet_plan, snapshot, epoch)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_A_TIME):
+                group.create_task(act_on_the_next())
+
+    async def _act(self, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, epoch: int) -> None:
         """One fleet; what the API server refuses for it doesn't keep the others waiting."""
-        fleet = next(f for f in snapshot.fleets if f.key == plan.key)
         try:
             if sum(plan.replicas.values()) > sum(fleet.deployed.values()):  # a grant: fenced by the ledger's epoch
                 await self._fence(fleet.key, epoch)
@@ -129,23 +144,24 @@ class Loop:
             _log.warning("%s/%s: %s: %s", fleet.namespace, fleet.name, type(error).__name__, error)
 
     async def _fence(self, key: Key, epoch: int) -> None:
-        ledger = self._ledgers.all.get(key)
+        ledger = self._ledgers.get(key)
         if ledger is None or ledger.epoch != epoch:
             await self._ledgers.save(key, ledger or SpendLedgerSpec(), epoch)
 
-    async def _meter(self, epoch: int) -> None:
+    async def _meter(self, seen: Standing, epoch: int) -> None:
         """Brings every ledger up to what the pods say; written before anything is granted."""
-        replicas, standing = replicas_by_fleet(self.cache, pools(self.cache), self._clock), pools(self.cache)
         watch = Watch(
             now_s=self._clock.now_s(),
             watched_until_s=self._clock.fleet_s(self._watched_until_wall_s),
             gone_s={uid: self._clock.fleet_s(at) for uid, at in self.cache.gone_wall_s.items()},
         )
-        for key in sorted({*replicas, *self._ledgers.all}):
-            before = self._ledgers.all.get(key, SpendLedgerSpec())
-            bills = [bill for r in replicas.get(key, ()) if (bill := bill_of(r, standing.get(r.pool))) is not None]
+        ledgers = self._ledgers.all
+        for key in sorted({*seen.replicas, *ledgers}):
+            before = ledgers.get(key, SpendLedgerSpec())
+            pods = seen.replicas.get(key, ())
+            bills = [bill for r in pods if (bill := bill_of(r, seen.pools.get(r.pool))) is not None]
             after = meter(before, bills, watch)
-            if key in self._ledgers.all or after is not before:
+            if key in ledgers or after is not before:
                 after = labelled(after, labels_of(self.cache, key), watch.now_s)
             if after is not before:
                 await self._ledgers.save(key, after, epoch)

@@ -14,8 +14,10 @@ import kopf
 from costwain.adapters.clock import Clock
 from costwain.adapters.kube import ApiError, Kube
 from costwain.adapters.lease import Lease, Timings
+from costwain.adapters.prometheus import Prometheus
 from costwain.controller.garbage import collect_seldom
 from costwain.controller.handlers import registry_for
+from costwain.controller.load import Loads
 from costwain.controller.loop import Loop
 from costwain.controller.settings import Settings
 
@@ -41,7 +43,8 @@ async def run(settings: Settings, clock: Clock, liveness: str | None, patience_s
         if not waiting.done():
             waiting.cancel()
             return 0
-        loop = Loop(kube, session, clock, settings)
+        prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
+        loop = Loop(kube, Loads(session, clock, prometheus), clock, settings)
         code = await _lead(loop, lease, settings, (stop, ender), liveness)
         await lease.release()
         return code

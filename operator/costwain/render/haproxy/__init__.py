@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 
 from costwain.domain.buckets import TOKEN_S
@@ -134,5 +135,6 @@ def _fill(template: str, values: dict[str, str]) -> str:
     return template
 
 
+@cache
 def _text(name: str) -> str:
     return (resources.files(__name__) / name).read_text(encoding="utf-8")

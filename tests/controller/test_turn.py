@@ -1,0 +1,63 @@
+"""Turns of the operator's own loop: what they write, and what keeps them from it."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.controller.turn_world import NAMESPACE, World, world_of
+
+from costwain.adapters.resources import MODEL_DEPLOYMENTS
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+async def turns(loop: Any, n: int) -> None:
+    for _ in range(n):
+        await loop.turn(lambda: True, 1)
+
+
+def statuses(world: World) -> set[str]:
+    """Fleets whose status was written."""
+    return {name for kind, name in world.written if kind == "ModelDeployment"}
+
+
+async def test_a_settled_world_costs_no_write_though_every_load_moves() -> None:
+    loop, world, _ = world_of(fleets=3)
+    await turns(loop, 12)
+    kept = [what for what in world.written if what[0] != "ConfigMap"]  # room of a pod, as the mean request settles
+    world.written.clear()
+    await turns(loop, 6)
+    assert kept
+    assert [what for what in world.written if what[0] != "ConfigMap"] == []
+
+
+async def test_a_write_that_hangs_keeps_its_own_fleet_waiting_and_no_other() -> None:
+    loop, world, _ = world_of(fleets=12)
+    released, others = world.hold("Deployment", "chat-0-gateway"), asyncio.Event()
+    world.on_write = lambda: others.set() if len(statuses(world)) == 11 else None
+    turn = asyncio.create_task(loop.turn(lambda: True, 1))
+    async with asyncio.timeout(30):
+        await others.wait()
+    assert "chat-0" not in statuses(world)
+    released.set()
+    await turn
+    assert len(statuses(world)) == 12
+
+
+async def test_who_loses_the_lease_in_a_turn_writes_no_further_fleet() -> None:
+    loop, world, _ = world_of(fleets=40)
+    await loop.turn(lambda: len(world.written) < 20, 1)
+    assert 0 < len(statuses(world)) < 40
+
+
+async def test_a_fleet_that_is_deleted_while_the_turn_is_decided_is_left_alone() -> None:
+    loop, world, _ = world_of(fleets=2)
+    gone = world.cache.all(MODEL_DEPLOYMENTS)[NAMESPACE, "chat-1"]
+    world.on_write = lambda: world.cache.drop(MODEL_DEPLOYMENTS, gone, 0.0)
+    await loop.turn(lambda: True, 1)
+    assert statuses(world) == {"chat-0"}
