@@ -61,3 +61,13 @@ async def test_a_fleet_that_is_deleted_while_the_turn_is_decided_is_left_alone()
     world.on_write = lambda: world.cache.drop(MODEL_DEPLOYMENTS, gone, 0.0)
     await loop.turn(lambda: True, 1)
     assert statuses(world) == {"chat-0"}
+
+
+@pytest.mark.parametrize(("turn_s", "told"), [("0.000001", True), ("600", False)])
+async def test_a_turn_that_took_longer_than_turns_are_apart_is_told(
+    turn_s: str, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop, world, _ = world_of(fleets=2, COSTWAIN_TURN_SECONDS=turn_s)
+    loop.wake()
+    await loop.run(lambda: "chat-1" not in statuses(world), 1, None)
+    assert ("for 2 fleets, where one is due every" in caplog.text) is told

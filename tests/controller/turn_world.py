@@ -170,11 +170,11 @@ class Requests:
         return load(seen, running=round(rate * 2), input_tokens=self.draw.gauss(500, 60), output_tokens=130.0)
 
 
-def world_of(fleets: int, nodes: int = 2) -> tuple[Loop, World, Requests]:
-    """A loop whose cluster has so many fleets of two rungs on two pools, every second one with a budget."""
+def world_of(fleets: int, nodes: int = 2, **env: str) -> tuple[Loop, World, Requests]:
+    """A loop, set by `env`, whose cluster has so many fleets of two rungs on two pools, every second with a budget."""
     draw = random.Random(SEED)
     world, requests = World(), Requests({}, draw)
-    loop = Loop(cast(Any, world), cast(Any, requests), Clock(), Settings.from_env({}))
+    loop = Loop(cast(Any, world), cast(Any, requests), Clock(), Settings.from_env(env))
     world.cache = loop.cache
     for name, vendor in POOLS.items():
         spec = pool(vendor=vendor, accelerator=name, price={"amount": PRICES[name], "source": "owned"})

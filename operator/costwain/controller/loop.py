@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 
 import aiohttp
@@ -86,13 +86,22 @@ class Loop:
                 if time.monotonic() - listed_s >= self._settings.relist_s:
                     await self._relist()
                     listed_s = time.monotonic()
-                await self.turn(is_leader, epoch)
+                await self._timed(self.turn(is_leader, epoch))
             except TROUBLE as error:
                 _log.warning("turn: %s: %s", type(error).__name__, error)
             except Exception:  # the outermost loop: a bug in one turn must not end the metering of all
                 _log.exception("turn: unexpected error, going on")
             self.turned_at_s = time.monotonic()
             await self._until_woken()
+
+    async def _timed(self, turn: Coroutine[None, None, None]) -> None:
+        """Waits for a turn, and says when it took longer than turns are apart: everything is decided later then."""
+        began_s = time.monotonic()
+        await turn
+        took_s = time.monotonic() - began_s
+        if took_s > self._settings.turn_s:
+            fleets, every_s = len(self.cache.all(MODEL_DEPLOYMENTS)), self._settings.turn_s
+            _log.warning("turn: took %.1f s for %d fleets, where one is due every %.1f s", took_s, fleets, every_s)
 
     async def turn(self, is_leader: Callable[[], bool], epoch: int) -> None:
         """One turn: read, meter, decide, act."""
