@@ -15,7 +15,7 @@ from costwain.adapters.kube import ApiError, Kube, Object
 from costwain.adapters.resources import CONFIG_MAPS, LEASES, PODS, SPEND_LEDGERS
 from costwain.domain import names
 from costwain.local.cluster import Cluster
-from costwain.render.gateway import GatewaySpec, gateway_manifests
+from costwain.render.gateway import GatewaySpec, gateway_files, gateway_manifests
 
 pytestmark = [pytest.mark.cluster, pytest.mark.anyio]
 
@@ -126,7 +126,7 @@ def gateway(namespace: str, rules: list[dict[str, Any]] | None = None) -> list[O
     one = {"replicas": 1, "max_queued_requests": 10, "queue_timeout_s": 10, "max_request_bytes": 1024}
     images = {"haproxy_image": "haproxy", "operator_image": "costwain/operator"}
     spec = GatewaySpec("chat", namespace, "some-uid", "chat", ("full",), **one, **images)  # type: ignore[arg-type]
-    manifests = gateway_manifests(spec, "{}")
+    manifests = [gateway_files(spec, "{}"), *gateway_manifests(spec)]
     for manifest in manifests:
         manifest["metadata"].pop("ownerReferences")  # the fleet itself isn't there
         if rules and manifest["kind"] == "Role":

@@ -86,6 +86,45 @@ async def test_what_could_not_be_written_is_tried_again_in_the_next_turn(kube: F
     assert "Deployment/one" in written(kube)
 
 
+@pytest.fixture(name="left")
+def _left(applier: Applier, kube: FakeKube) -> dict[str, Any]:
+    """The Deployment as `applier` left it, which wrote all."""
+    return kube.objects["Deployment", "one"]
+
+
+async def successor(kube: FakeKube, left: dict[str, Any], replicas: int = 1, *, drifted: bool = False) -> Applier:
+    """Another applier, in whose first turn the Deployment is found so."""
+    applier = Applier(cast(Any, kube), AGAIN_S)
+    applier.begin(2000.0)
+    made = [manifest("one-files", kind="ConfigMap"), manifest("one", replicas)]
+    await applier.keep("one", replicas, lambda: made, left, drifted=drifted)
+    return applier
+
+
+async def test_a_successor_writes_nothing_where_all_of_the_same_was_written(kube: FakeKube, left: Any) -> None:
+    applier = await successor(kube, left)
+    assert written(kube) == []
+    applier.begin(2000.0 + AGAIN_S)
+    await keep(applier)
+    assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
+
+
+async def test_a_successor_writes_all_where_it_wants_something_else(kube: FakeKube, left: Any) -> None:
+    await successor(kube, left, replicas=2)
+    assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
+
+
+async def test_a_successor_writes_all_where_the_deployment_drifted(kube: FakeKube, left: Any) -> None:
+    await successor(kube, left, drifted=True)
+    assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
+
+
+async def test_a_successor_writes_all_where_nobody_says_what_was_written(kube: FakeKube, left: Any) -> None:
+    del left["metadata"]["annotations"]
+    await successor(kube, left)
+    assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
+
+
 async def test_of_many_that_are_old_the_oldest_come_first_and_a_turn_writes_so_many(kube: FakeKube) -> None:
     applier, many, turn_s = Applier(cast(Any, kube), AGAIN_S), 200, 5.0
     for n in range(many):

@@ -1,10 +1,11 @@
 """Turns of the operator's own loop: what they write, and what keeps them from it."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
-from tests.controller.turn_world import NAMESPACE, World, world_of
+from tests.controller.turn_world import NAMESPACE, World, loop_on, world_of
 
 from costwain.adapters.resources import MODEL_DEPLOYMENTS
 
@@ -34,6 +35,16 @@ async def test_a_settled_world_costs_no_write_though_every_load_moves() -> None:
     await turns(loop, 6)
     assert kept
     assert [what for what in world.written if what[0] != "ConfigMap"] == []
+
+
+async def test_a_successor_writes_only_the_gateways_programs_where_all_is_as_it_was_left() -> None:
+    loop, world, requests = world_of(fleets=3)
+    requests.still = True
+    await turns(loop, 12)
+    world.written.clear()
+    successor = loop_on(world, requests)
+    await successor.run(lambda: len(world.written) < 3, 2, None)
+    assert Counter(kind for kind, _ in world.written) == {"ConfigMap": 3}
 
 
 async def test_a_write_that_hangs_keeps_its_own_fleet_waiting_and_no_other() -> None:

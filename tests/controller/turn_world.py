@@ -16,7 +16,15 @@ from tests.decide.builders import PRICES, load
 from tests.specs import model_deployment, pool, variant
 
 from costwain.adapters.clock import Clock
-from costwain.adapters.resources import ACCELERATOR_POOLS, DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS, Resource
+from costwain.adapters.resources import (
+    ACCELERATOR_POOLS,
+    DEPLOYMENTS,
+    MODEL_DEPLOYMENTS,
+    NODES,
+    PODS,
+    SPEND_LEDGERS,
+    Resource,
+)
 from costwain.controller.cache import Cache, Key
 from costwain.controller.loop import Loop
 from costwain.controller.settings import Settings
@@ -43,6 +51,7 @@ class World:
         self.written: list[tuple[str, str]] = []
         self.on_write: Callable[[], None] = lambda: None
         self._held: dict[tuple[str, str], asyncio.Event] = {}
+        self._ledgers: dict[str, Object] = {}
         self._made = 0
 
     def hold(self, kind: str, name: str) -> asyncio.Event:
@@ -71,12 +80,16 @@ class World:
     async def create(self, manifest: Object) -> Object:
         """Ledgers and events."""
         await self._write(manifest)
-        return {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": str(len(self.written))}}
+        made = {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": str(len(self.written))}}
+        if manifest["kind"] == SPEND_LEDGERS.kind:
+            self._ledgers[manifest["metadata"]["name"]] = made
+        return made
 
     replace = create
 
     async def list(self, resource: Resource, *_: object, **__: object) -> tuple[list[Object], str]:
-        return list(self.cache.all(resource).values()), "1"
+        found = self._ledgers if resource is SPEND_LEDGERS else self.cache.all(resource)
+        return list(found.values()), "1"
 
     async def merge(self, resource: Resource, name: str, patch: Object, *, namespace: str) -> Object:
         """Marks on pods: one that is to be drained is free at once."""
@@ -170,12 +183,20 @@ class Requests:
         return load(seen, running=round(rate * 2), input_tokens=self.draw.gauss(500, 60), output_tokens=130.0)
 
 
+def loop_on(world: World, requests: Requests, **env: str) -> Loop:
+    """A new operator's loop that the watches have told all that is in the world."""
+    loop, before = Loop(cast(Any, world), cast(Any, requests), Clock(), Settings.from_env(env)), world.cache
+    for resource in (*_WATCHED.values(), NODES, PODS):
+        loop.cache.replace(resource, before.all(resource).values(), 0.0)
+    world.cache = loop.cache
+    return loop
+
+
 def world_of(fleets: int, nodes: int = 2, **env: str) -> tuple[Loop, World, Requests]:
     """A loop, set by `env`, whose cluster has so many fleets of two rungs on two pools, every second with a budget."""
     draw = random.Random(SEED)
     world, requests = World(), Requests({}, draw)
-    loop = Loop(cast(Any, world), cast(Any, requests), Clock(), Settings.from_env(env))
-    world.cache = loop.cache
+    loop = loop_on(world, requests, **env)
     for name, vendor in POOLS.items():
         spec = pool(vendor=vendor, accelerator=name, price={"amount": PRICES[name], "source": "owned"})
         world.add(ACCELERATOR_POOLS, {"kind": "AcceleratorPool", "metadata": {"name": name}, "spec": spec})

@@ -15,7 +15,7 @@ from costwain.adapters.resources import DEPLOYMENTS, PODS
 from costwain.domain import names
 from costwain.local.node import ImageCommand, NodeManager, NodeSpec, Timing
 from costwain.local.node.specs import default_images
-from costwain.render.gateway import GatewaySpec, gateway_manifests, program
+from costwain.render.gateway import GatewaySpec, gateway_files, gateway_manifests, program
 
 GATEWAYS = f"{names.FLEET}=chat,{names.ROLE}={names.ROLE_GATEWAY}"
 _STUB = Path(__file__).with_name("stub_pod.py")
@@ -56,7 +56,8 @@ async def apply_gateway(kube, namespace, **differs):
         grace_s=60,
     )
     spec = replace(spec, **differs)
-    for manifest in gateway_manifests(spec, program(spec, {"full": 100}, {"full": {"spot": 8}})):
+    files = gateway_files(spec, program(spec, {"full": 100}, {"full": {"spot": 8}}))
+    for manifest in (files, *gateway_manifests(spec)):
         del manifest["metadata"]["ownerReferences"]  # there is no ModelDeployment: it would be garbage
         await kube.apply(manifest)
 

@@ -7,7 +7,7 @@ import pytest
 
 from costwain.domain import names
 from costwain.domain.gateway import Tenant
-from costwain.render.gateway import GatewaySpec, gateway_manifests, haproxy_files, program
+from costwain.render.gateway import GatewaySpec, gateway_files, gateway_manifests, haproxy_files, program
 from costwain.render.haproxy import Limits
 
 SPEC = GatewaySpec(
@@ -28,7 +28,8 @@ KEYED = replace(SPEC, api_keys_secret="chat-keys", tenants=(Tenant(name="blue", 
 
 
 def _manifests(spec=SPEC, shares=None):
-    return {item["kind"]: item for item in gateway_manifests(spec, program(spec, shares or {"full": 100}, {}))}
+    files = gateway_files(spec, program(spec, shares or {"full": 100}, {}))
+    return {item["kind"]: item for item in (files, *gateway_manifests(spec))}
 
 
 def _pod(spec=SPEC):

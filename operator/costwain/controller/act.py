@@ -66,7 +66,7 @@ async def _deployment(hands: Hands, fleet: Fleet, place: Place, count: int, pool
         return
     drifted = existing is None or existing["spec"].get("replicas") != count
     what = ("deployment", fleet.namespace, name)
-    await hands.applier.keep(what, target, lambda: [model_deployment(target)], drifted=drifted)
+    await hands.applier.keep(what, target, lambda: [model_deployment(target)], existing, drifted=drifted)
 
 
 def _target(fleet: Fleet, place: Place, count: int, pools: Mapping[str, Pool]) -> ModelTarget | None:

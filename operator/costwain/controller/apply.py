@@ -6,8 +6,9 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from costwain.adapters.kube import Kube
-from costwain.adapters.resources import Resource
+from costwain.adapters.resources import DEPLOYMENTS, Resource
 from costwain.controller.pace import Pace
+from costwain.domain import names
 
 Object = dict[str, Any]
 AGAIN_PER_S = 5.0  # of a thousand fleets' manifests each is then looked after within a quarter of an hour
@@ -31,25 +32,37 @@ class Applier:
             del self._kept[what]
 
     async def keep(
-        self, what: Hashable, made_of: object, make: Callable[[], Iterable[Object]], *, drifted: bool = False
+        self,
+        what: Hashable,
+        made_of: object,
+        make: Callable[[], Iterable[Object]],
+        standing: Object | None = None,
+        *,
+        drifted: bool = False,
     ) -> None:
         """Applies the manifests that `make` makes of `made_of`; they are neither made nor written while that is equal.
 
-        `drifted`: the Deployment among them is seen not to be what was applied.
+        `standing` is the Deployment, the last of them, as the cluster has it; `drifted`: it is seen not to be what was
+        applied. Where its annotation says that all of them were written by whoever led before, nothing is.
         """
         known = self._kept.get(what)
         if known is not None and known[0] == made_of and not drifted:
             return
         self._kept.pop(what, None)  # until all of it is written; then it is the youngest
-        for manifest in make():
-            await self.apply(manifest, force=known is None or (drifted and manifest["kind"] == "Deployment"))
+        manifests = list(make())
+        digest = _digest(manifests)
+        if known is not None or drifted or standing is None or _applied(standing) != digest:
+            for manifest in manifests:
+                deploys = manifest["kind"] == DEPLOYMENTS.kind
+                made = _marked(manifest, digest) if deploys else manifest
+                await self.apply(made, force=known is None or (drifted and deploys))
         self._kept[what] = (made_of, self._now_s)
 
     async def apply(self, manifest: Object, *, subresource: str = "", force: bool = False) -> bool:
         """Applies the manifest unless it is the one applied last; whether it was written."""
         metadata = manifest["metadata"]
         key = (manifest["kind"], metadata.get("namespace", ""), metadata["name"], subresource)
-        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+        digest = _digest(manifest)
         if not force and self._applied.get(key) == digest:
             return False
         await self._kube.apply(manifest, subresource=subresource or None)
@@ -60,3 +73,19 @@ class Applier:
         """Deletes an object that was applied, so that it is written again when it is wanted again."""
         await self._kube.delete(resource, name, namespace)
         self._applied.pop((resource.kind, namespace, name, ""), None)
+
+
+def _digest(made: Object | list[Object]) -> str:
+    return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
+
+
+def _marked(manifest: Object, digest: str) -> Object:
+    """The manifest with what was written before it in an annotation."""
+    metadata = manifest["metadata"]
+    annotations = {**metadata.get("annotations", {}), names.APPLIED: digest}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def _applied(standing: Object) -> str | None:
+    found: str | None = (standing["metadata"].get("annotations") or {}).get(names.APPLIED)
+    return found

@@ -7,7 +7,7 @@ from costwain.controller.hands import Hands
 from costwain.domain import names
 from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet
-from costwain.render.gateway import GatewaySpec, gateway_manifests, gateway_name, program
+from costwain.render.gateway import GatewaySpec, gateway_files, gateway_manifests, gateway_name, program
 from costwain.render.service import engines_selector, service_name, variant_services
 
 Object = dict[str, Any]
@@ -71,12 +71,9 @@ async def _gateway(hands: Hands, fleet: Fleet, plan: FleetPlan) -> None:
     slots: dict[str, dict[str, int]] = {}
     for (variant, pool), n in plan.slots.items():
         slots.setdefault(variant, {})[pool] = n
-    await hands.applier.keep(
-        ("front", fleet.key),
-        (spec, plan.shares, slots),
-        lambda: gateway_manifests(spec, program(spec, plan.shares, slots)),
-        drifted=drifted,
-    )
+    applier, made_of = hands.applier, (spec, plan.shares, slots)
+    await applier.keep(("files", fleet.key), made_of, lambda: [gateway_files(spec, program(*made_of))])
+    await applier.keep(("front", fleet.key), spec, lambda: gateway_manifests(spec), standing, drifted=drifted)
 
 
 async def _send_gateway_away(hands: Hands, fleet: Fleet) -> None:

@@ -25,7 +25,9 @@ class Statuses:
         """Applies the status of `owner` unless only numbers moved, and the last write is recent or others are due."""
         metadata = owner["metadata"]
         still = _still(status)
-        before, at_s = self._written.get(metadata["uid"], ({}, 0.0))
+        # Whoever led before wrote what stands there, and not long ago.
+        left = _still(owner.get("status", {})) if metadata["uid"] not in self._written else {}
+        before, at_s = self._written.setdefault(metadata["uid"], (left, wall_s))
         if not now and still == before and not self._is_due(at_s, wall_s):
             return
         manifest = {

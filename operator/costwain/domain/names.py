@@ -27,6 +27,9 @@ SERVES = f"{GROUP}/serves"
 GATEWAY_SERVES = f"{GROUP}/gateway-serves"
 GATEWAY_CLAIM = f"{GROUP}/gateway-claim"
 
+# On a Deployment: the digest of all that was written with it, so that a successor knows what need not be written.
+APPLIED = f"{GROUP}/applied"
+
 # A pod is Ready only when the gateway sends it traffic.
 IN_GATEWAY = f"{GROUP}/in-gateway"
 

@@ -9,7 +9,7 @@ from costwain.domain import names
 from costwain.render.gateway_pod import GatewaySpec, Manifest, gateway_name, gateway_pod, gateway_selector
 from costwain.render.haproxy import haproxy_files
 
-__all__ = ["GatewaySpec", "gateway_manifests", "gateway_name", "haproxy_files", "program"]
+__all__ = ["GatewaySpec", "gateway_files", "gateway_manifests", "gateway_name", "haproxy_files", "program"]
 
 _CONFIG_HASH = f"{names.GROUP}/config-hash"
 
@@ -36,13 +36,17 @@ def program(spec: GatewaySpec, shares: Mapping[str, float], slots: Mapping[str, 
     return json.dumps(document, indent=2) + "\n"
 
 
-def gateway_manifests(spec: GatewaySpec, program_json: str) -> list[Manifest]:
-    """ConfigMap, account with its rights, Deployment and Service, in the order in which to apply them."""
+def gateway_files(spec: GatewaySpec, program_json: str) -> Manifest:
+    """The ConfigMap: HAProxy's files, and the program, which changes with every step of the shares."""
     files = haproxy_files(spec.ladder, spec.limits)
+    return _manifest(spec, "v1", "ConfigMap", data={**files, "program.json": program_json})
+
+
+def gateway_manifests(spec: GatewaySpec) -> list[Manifest]:
+    """All but the ConfigMap: account with its rights, Service and Deployment, in the order in which to apply them."""
     name = gateway_name(spec.fleet)
     account = {"kind": "ServiceAccount", "name": name, "namespace": spec.namespace}
     return [
-        _manifest(spec, "v1", "ConfigMap", data={**files, "program.json": program_json}),
         _manifest(spec, "v1", "ServiceAccount", automountServiceAccountToken=False),
         _manifest(spec, "rbac.authorization.k8s.io/v1", "Role", rules=_rules()),
         _manifest(
@@ -52,8 +56,8 @@ def gateway_manifests(spec: GatewaySpec, program_json: str) -> list[Manifest]:
             roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
             subjects=[account],
         ),
-        _deployment(spec, files),
         _service(spec),
+        _deployment(spec, haproxy_files(spec.ladder, spec.limits)),
     ]
 
 
