@@ -20,9 +20,11 @@ def manifest(name: str, replicas: int = 1, kind: str = "Deployment") -> dict[str
     return {"kind": kind, "metadata": {"namespace": NAMESPACE, "name": name}, "spec": {"replicas": replicas}}
 
 
-async def keep(applier: Applier, name: str = "one", replicas: int = 1, *, drifted: bool = False) -> None:
+async def keep(
+    applier: Applier, name: str = "one", replicas: int = 1, standing: Any = None, *, drifted: bool = False
+) -> None:
     made = [manifest(f"{name}-files", kind="ConfigMap"), manifest(name, replicas)]
-    await applier.keep(name, replicas, lambda: made, drifted=drifted)
+    await applier.keep(name, replicas, lambda: made, standing, drifted=drifted)
 
 
 @pytest.fixture(name="kube")
@@ -70,20 +72,39 @@ async def test_all_is_written_again_when_it_is_old_whoever_changed_it(applier: A
     assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
 
 
-async def test_what_could_not_be_written_is_tried_again_in_the_next_turn(kube: FakeKube) -> None:
-    applier, apply, refusing = Applier(cast(Any, kube), AGAIN_S), kube.apply, True
+async def test_what_could_not_be_written_whole_is_written_whole_in_the_next_turn(
+    applier: Applier, kube: FakeKube
+) -> None:
+    left, apply = kube.objects["Deployment", "one"], kube.apply
 
     async def refuse(made: dict[str, Any], **how: Any) -> dict[str, Any]:
-        if refusing and made["kind"] == "Deployment":
+        if made["kind"] == "Deployment":
             raise ValueError("refused")
         return await apply(made, **how)
 
     kube.apply = refuse  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="refused"):
-        await keep(applier)
-    refusing = False
-    await keep(applier)
-    assert "Deployment/one" in written(kube)
+        await keep(applier, "one", 2, left)
+    kube.apply = apply  # type: ignore[method-assign]
+    kube.calls.clear()
+    await keep(applier, "one", 1, left)  # what was wanted before, and stands there but for a part
+    assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
+
+
+async def test_what_nobody_wants_any_more_is_forgotten_when_it_is_old(kube: FakeKube) -> None:
+    applier, turns = Applier(cast(Any, kube), AGAIN_S), 10
+    for n in range(200):
+        await keep(applier, f"gone-{n}")
+    await keep(applier, "stays")
+    kube.calls.clear()
+    for turn in range(turns):
+        applier.begin(AGAIN_S + turn * 5.0)
+        await keep(applier, "stays")
+    assert written(kube) == ["ConfigMap/stays-files", "Deployment/stays"]
+    kube.calls.clear()
+    applier.begin(2 * AGAIN_S + turns * 5.0)
+    await keep(applier, "stays")
+    assert written(kube) == ["ConfigMap/stays-files", "Deployment/stays"]
 
 
 @pytest.fixture(name="left")
@@ -96,8 +117,7 @@ async def successor(kube: FakeKube, left: dict[str, Any], replicas: int = 1, *, 
     """Another applier, in whose first turn the Deployment is found so."""
     applier = Applier(cast(Any, kube), AGAIN_S)
     applier.begin(2000.0)
-    made = [manifest("one-files", kind="ConfigMap"), manifest("one", replicas)]
-    await applier.keep("one", replicas, lambda: made, left, drifted=drifted)
+    await keep(applier, "one", replicas, left, drifted=drifted)
     return applier
 
 
@@ -105,7 +125,7 @@ async def test_a_successor_writes_nothing_where_all_of_the_same_was_written(kube
     applier = await successor(kube, left)
     assert written(kube) == []
     applier.begin(2000.0 + AGAIN_S)
-    await keep(applier)
+    await keep(applier, standing=left)
     assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
 
 

@@ -12,6 +12,7 @@ from costwain.domain import names
 
 Object = dict[str, Any]
 AGAIN_PER_S = 5.0  # of a thousand fleets' manifests each is then looked after within a quarter of an hour
+_UNSURE = object()  # made of we don't know what: it is old, or only a part of it was written
 
 
 class Applier:
@@ -26,10 +27,13 @@ class Applier:
     def begin(self, now_s: float) -> None:
         """A turn begins, at an instant of a monotonic clock: what is old is written in it, so much of it a second."""
         self._now_s = now_s
-        for what, (_, at_s) in list(self._kept.items()):
-            if now_s - at_s < self._again_s or not self._pace.allows(now_s):
+        for what, (made_of, at_s) in list(self._kept.items()):
+            if now_s - at_s < self._again_s:
                 return
-            del self._kept[what]
+            if made_of is _UNSURE:  # nobody has wanted it since
+                del self._kept[what]
+            elif self._pace.allows(now_s):
+                self._kept[what] = (_UNSURE, at_s)
 
     async def keep(
         self,
@@ -45,17 +49,21 @@ class Applier:
         `standing` is the Deployment, the last of them, as the cluster has it; `drifted`: it is seen not to be what was
         applied. Where its annotation says that all of them were written by whoever led before, nothing is.
         """
-        known = self._kept.get(what)
-        if known is not None and known[0] == made_of and not drifted:
+        known, _ = self._kept.get(what, (None, 0.0))
+        if known == made_of and not drifted:
             return
-        self._kept.pop(what, None)  # until all of it is written; then it is the youngest
         manifests = list(make())
         digest = _digest(manifests)
         if known is not None or drifted or standing is None or _applied(standing) != digest:
+            self._keep(what, _UNSURE)
             for manifest in manifests:
                 deploys = manifest["kind"] == DEPLOYMENTS.kind
                 made = _marked(manifest, digest) if deploys else manifest
-                await self.apply(made, force=known is None or (drifted and deploys))
+                await self.apply(made, force=known is None or known is _UNSURE or (drifted and deploys))
+        self._keep(what, made_of)
+
+    def _keep(self, what: Hashable, made_of: object) -> None:
+        self._kept.pop(what, None)  # it is the youngest now
         self._kept[what] = (made_of, self._now_s)
 
     async def apply(self, manifest: Object, *, subresource: str = "", force: bool = False) -> bool:
