@@ -42,7 +42,7 @@ async def test_a_successor_writes_only_the_gateways_programs_where_all_is_as_it_
     requests.still = True
     await turns(loop, 12)
     world.written.clear()
-    successor = loop_on(world, requests)
+    successor = loop_on(world, requests, COSTWAIN_TURN_SECONDS="0.01")
     await successor.run(lambda: len(world.written) < 3, 2, None)
     assert Counter(kind for kind, _ in world.written) == {"ConfigMap": 3}
 

@@ -1,13 +1,13 @@
 """Guards: bounds and hard budget stand above every choice; a pool that keeps a pod waiting is given a rest."""
 
 import pytest
-from tests.decide.builders import NOW_S, fleet, pool, pools, purse, replica, replicas, serving
+from tests.decide.builders import NOW_S, fleet, load, pool, pools, purse, replica, replicas, serving
 
 from costwain.decide.budget import Purse
 from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.plan import Place, Why
-from costwain.domain.snapshot import Replica, State
+from costwain.domain.snapshot import Load, Pool, Replica, State
 
 FULL, SMALL = ("full", "h100"), ("small", "h100")
 PENDING, STARTING, DRAINING = State.PENDING, State.STARTING, State.DRAINING
@@ -99,6 +99,34 @@ PATIENCE = {
 @pytest.mark.parametrize(("pod", "memory"), PATIENCE.values(), ids=PATIENCE)
 def test_nothing_new_is_refused(pod: Replica, memory: Memory) -> None:
     assert refuse_slow_pools(fleet(pod), WAITS, memory, NOW_S) == (memory, [])
+
+
+ELASTIC = pools(pool("h100", provisioningSeconds=150), pool("mi300x"))
+TAKEN = pools(pool("h100", provisioningSeconds=150), pool("mi300x", used=8))
+HURRY = {
+    "a node takes twice as long as usual and requests wait": (301, load(2.0, queued=9), ELASTIC, True),
+    "a node takes as long as it may": (300, load(2.0, queued=9), ELASTIC, False),
+    "nobody waits for it": (301, load(2.0), ELASTIC, False),
+    "nothing is known of the load": (301, None, ELASTIC, False),
+    "there is no room elsewhere": (301, load(2.0, queued=9), TAKEN, False),
+    "nodes that are there already would have it by now": (61, load(2.0, queued=9), pools(), True),
+    "nodes that are there already were just asked": (60, load(2.0, queued=9), pools(), False),
+}
+
+
+@pytest.mark.parametrize(("waited_s", "asked", "standing", "refused"), HURRY.values(), ids=HURRY)
+def test_while_requests_wait_a_pod_waits_for_twice_the_usual_time(
+    waited_s: float, asked: Load | None, standing: dict[str, Pool], refused: bool
+) -> None:
+    this = fleet(replica("full/h100", PENDING, waited_s), load=asked)
+    memory, _ = refuse_slow_pools(this, standing, Memory(), NOW_S)
+    assert [r.pool for r in memory.refusals] == (["h100"] if refused else [])
+
+
+def test_a_pool_on_which_the_last_hope_rests_is_not_left_early() -> None:
+    this = fleet(replica("full/h100", PENDING, 301), load=load(2.0, queued=9))
+    memory = Memory(refusals=[Refusal(pool="mi300x", until_s=NOW_S + 500)])
+    assert refuse_slow_pools(this, ELASTIC, memory, NOW_S) == (memory, [])
 
 
 def test_a_rest_ends() -> None:

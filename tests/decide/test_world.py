@@ -73,13 +73,13 @@ def test_nvidia_is_full_so_amd_takes_over() -> None:
 
 
 def test_a_pool_that_gives_no_node_is_left_for_another_after_its_time() -> None:
-    this = world(steps((0, 12.0)), pool("mi300x", pendingTimeoutSeconds=200))
+    this = world(steps((0, 12.0)), pool("mi300x", provisioningSeconds=80))
     this.stuck = frozenset({"mi300x"})
     turns = this.run(1500)
     refused = [t.at_s - NOW_S for t in turns if any(w.code == "PoolUnavailable" for w in t.plan.news)]
-    assert refused[0] == 220
+    assert refused[0] == 180
     served_s = next(t.at_s - NOW_S for t in turns if sum(t.ready.values()))
-    assert served_s <= 220 + 100 + 60
+    assert served_s <= 180 + 100 + 60
     assert all(place[1] == "h100" for place in turns[-1].ready)
     assert turns[-1].queue == 0
 

@@ -1,15 +1,17 @@
 """Guards: what stands above every choice, in order. The order is the policy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from costwain.decide.budget import Purse, must_stop_all
+from costwain.decide.known import known
 from costwain.decide.placement import arrange
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.money import dollars
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool, State
 
+HURRY_S = 60.0  # for a node that is there already, while requests wait
 REST_S = 300.0  # how long a pool that let a pod wait too long is left alone
 
 
@@ -105,7 +107,7 @@ def guarded(draft: Draft, facts: Facts) -> Draft:
 def refuse_slow_pools(
     fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float
 ) -> tuple[Memory, list[Why]]:
-    """A pod that waited for a node longer than its pool allows frees its claim; another pool is tried."""
+    """A pod that waited for a node longer than it should frees its claim; another pool is tried."""
     kept = [refusal for refusal in memory.refusals if refusal.until_s > now_s]
     news: list[Why] = []
     for replica in sorted(fleet.alive, key=lambda r: (r.since_s, r.pod)):
@@ -113,10 +115,24 @@ def refuse_slow_pools(
         if pool is None or replica.state is not State.PENDING or any(k.pool == replica.pool for k in kept):
             continue
         waited_s = now_s - replica.since_s
-        if waited_s > pool.spec.pending_timeout_seconds:
+        if waited_s > _patience_s(fleet, pools, pool, {k.pool for k in kept}):
             kept.append(Refusal(pool=replica.pool, until_s=now_s + max(REST_S, pool.spec.pending_timeout_seconds)))
             sentence = f"{replica.pod} waited {waited_s:.0f} s for a node of pool {replica.pool}: trying other pools"
             news.append(Why("PoolUnavailable", sentence))
     if kept == memory.refusals:
         return memory, news
     return memory.model_copy(update={"refusals": kept}), news
+
+
+def _patience_s(fleet: Fleet, pools: Mapping[str, Pool], pool: Pool, resting: Set[str]) -> float:
+    """How long a pod may wait for a node; while requests wait, twice the usual time, where another pool has room."""
+    most_s = pool.spec.pending_timeout_seconds
+    usual_s = pool.spec.provisioning_seconds or 0
+    if fleet.load is None or not fleet.load.waiting or most_s <= max(HURRY_S, 2 * usual_s):
+        return most_s
+    for one, site in known(fleet.spec).sites.values():
+        other = pools.get(site.pool)
+        usable = one.barred is None and site.pool not in {pool.name, *resting}
+        if usable and other is not None and other.hourly_micro is not None and other.free >= site.accelerators:
+            return max(HURRY_S, 2 * usual_s)
+    return most_s

@@ -73,7 +73,11 @@ class AcceleratorPoolSpec(Api):
         None, ge=0, le=86400, description="Time until a new node is there; set it where an autoscaler adds nodes."
     )
     pending_timeout_seconds: int = Field(
-        900, ge=1, le=86400, description="How long a pod may wait for a node before another pool is tried."
+        900,
+        ge=1,
+        le=86400,
+        description="How long a pod may wait for a node before another pool is tried. While requests wait and another "
+        "pool has room, no longer than twice provisioningSeconds, or a minute.",
     )
     image: ShortText = Field("", description="Engine image on this pool; default the vendor's.")
     pod_defaults: PodDefaults = Field(default_factory=PodDefaults, description="Defaults of its pods.")
