@@ -4,7 +4,7 @@ import pytest
 from tests.decide.builders import NOW_S, fleet, load, pool, pools, purse, replica, replicas, serving
 
 from costwain.decide.budget import Purse
-from costwain.decide.guards import Draft, Facts, guarded, refuse_slow_pools
+from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, refuse_slow_pools
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Load, Pool, Replica, State
@@ -123,10 +123,27 @@ def test_while_requests_wait_a_pod_waits_for_twice_the_usual_time(
     assert [r.pool for r in memory.refusals] == (["h100"] if refused else [])
 
 
-def test_a_pool_on_which_the_last_hope_rests_is_not_left_early() -> None:
-    this = fleet(replica("full/h100", PENDING, 301), load=load(2.0, queued=9))
-    memory = Memory(refusals=[Refusal(pool="mi300x", until_s=NOW_S + 500)])
-    assert refuse_slow_pools(this, ELASTIC, memory, NOW_S) == (memory, [])
+NOWHERE = {
+    "the other pool is full": (TAKEN, Memory()),
+    "the other pool rests": (ELASTIC, Memory(refusals=[Refusal(pool="mi300x", until_s=NOW_S + 500)])),
+    "the other pool has no price": (pools(pool("h100"), pool("mi300x", price=None)), Memory()),
+    "the other pool is gone": ({"h100": pool("h100")}, Memory()),
+}
+
+
+@pytest.mark.parametrize(("standing", "memory"), NOWHERE.values(), ids=NOWHERE)
+def test_a_pod_that_can_go_nowhere_else_keeps_its_turn_and_says_so(standing: dict[str, Pool], memory: Memory) -> None:
+    this = fleet(replica("full/h100", PENDING, 5000), load=load(2.0, queued=9))
+    assert refuse_slow_pools(this, standing, memory, NOW_S) == (memory, [])
+    sentence = "chat-full-h100-1 has waited 5000 s for a node of pool h100: no other has room"
+    assert kept_waiting(this, standing, NOW_S) == Why("WaitsForNode", sentence)
+
+
+def test_who_has_not_waited_for_long_or_is_leaving_says_nothing() -> None:
+    this = fleet(replica("full/h100", PENDING, 900), replica("full/mi300x", STARTING, 5000))
+    assert kept_waiting(this, ELASTIC, NOW_S) is None
+    left = fleet(replica("full/h100", PENDING, 901), memory=Memory(refusals=[Refusal(pool="h100", until_s=NOW_S + 9)]))
+    assert kept_waiting(left, ELASTIC, NOW_S) is None
 
 
 def test_a_rest_ends() -> None:

@@ -84,6 +84,16 @@ def test_a_pool_that_gives_no_node_is_left_for_another_after_its_time() -> None:
     assert turns[-1].queue == 0
 
 
+def test_the_only_pool_is_out_of_stock_for_hours_and_the_pod_keeps_its_turn() -> None:
+    this = world(steps((0, 4.0)), pool("h100", used=8), pool("mi300x"), scaling={"maxReplicas": 1})
+    this.stuck = frozenset({"mi300x"})
+    turns = this.run(2 * HOUR_S)
+    assert starts(turns) == 1
+    assert turns[-1].codes == ["Serves", "WaitsForNode"]
+    this.stuck = frozenset()
+    assert this.run(300)[-1].ready == {("full", "mi300x"): 1}
+
+
 def test_a_budget_that_binds_costs_one_step_down_a_period_and_is_never_exceeded() -> None:
     this = world(slowly(20.0), budget={"amount": "9.00", "period": "Hour"})
     turns = this.run(3 * HOUR_S)

@@ -10,7 +10,7 @@ from costwain.decide.budget import Purse, money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.contest import contest
-from costwain.decide.guards import Draft, Facts, guarded, within_bounds, within_hard_budget
+from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, within_bounds, within_hard_budget
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
@@ -131,12 +131,12 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))
-    why, alone = choice.why, spot_alone(choice.rung, mix.counts)
+    why, notes = choice.why, [spot_alone(choice.rung, mix.counts), kept_waiting(fleet, case.pools, case.now_s)]
     if case.expected.idle and mix is not choice.mix:
         why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {mix.replicas} replicas")
     return _arranged(
         case,
-        changed(draft, reasons=(why, *([alone] if alone else ()), *draft.reasons)),
+        changed(draft, reasons=(why, *(note for note in notes if note), *draft.reasons)),
         changed(
             _planned(case, why, choice.hourly_micro if mix is choice.mix else mix.hourly_micro),
             news=news if choice.news is None else (*news, choice.news),

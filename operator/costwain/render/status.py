@@ -139,7 +139,7 @@ def _within_budget(plan: FleetPlan) -> Verdict:
 
 
 def _capacity(plan: FleetPlan) -> Verdict:
-    short = next((w for w in plan.reasons if w.code == "AcceleratorsShort"), None)
+    short = next((w for w in plan.reasons if w.code in ("AcceleratorsShort", "WaitsForNode")), None)
     if short is not None:
         return "CapacityAvailable", "False", short.code, short.sentence
     return "CapacityAvailable", "True", "Enough", "accelerators for the demand are there"
