@@ -74,6 +74,22 @@ async def test_a_fleet_that_is_deleted_while_the_turn_is_decided_is_left_alone()
     assert statuses(world) == {"chat-0"}
 
 
+async def test_what_is_odd_about_one_fleet_is_told_and_ends_no_other_ones_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop, world, _ = world_of(fleets=12)
+
+    def break_on_one() -> None:
+        if world.written[-1] == ("Deployment", "chat-3-gateway"):
+            raise AttributeError("nobody thought of this")
+
+    world.on_write = break_on_one
+    await turns(loop, 2)
+    assert statuses(world) == {f"chat-{n}" for n in range(12) if n != 3}
+    assert "default/chat-3: unexpected error, going on with the others" in caplog.text
+    assert "nobody thought of this" in caplog.text
+
+
 @pytest.mark.parametrize(("turn_s", "told"), [("0.000001", True), ("600", False)])
 async def test_a_turn_that_took_longer_than_turns_are_apart_is_told(
     turn_s: str, told: bool, caplog: pytest.LogCaptureFixture

@@ -1,4 +1,4 @@
-"""The loop: observe, decide, act, again and again. The one place where any error is caught and survived."""
+"""The loop: observe, decide, act, again and again. The one module in which any error is caught and survived."""
 
 import asyncio
 import logging
@@ -143,7 +143,7 @@ class Loop:
                 group.create_task(act_on_the_next())
 
     async def _act(self, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, epoch: int) -> None:
-        """One fleet; what the API server refuses for it doesn't keep the others waiting."""
+        """One fleet; what goes wrong with it doesn't keep the others waiting."""
         try:
             if sum(plan.replicas.values()) > sum(fleet.deployed.values()):  # a grant: fenced by the ledger's epoch
                 await self._fence(fleet.key, epoch)
@@ -151,6 +151,8 @@ class Loop:
             self._memories[fleet.uid] = plan.memory
         except (*TROUBLE, ValueError) as error:
             _log.warning("%s/%s: %s: %s", fleet.namespace, fleet.name, type(error).__name__, error)
+        except Exception:  # what is odd about one fleet must not end the turn of all others
+            _log.exception("%s/%s: unexpected error, going on with the others", fleet.namespace, fleet.name)
 
     async def _fence(self, key: Key, epoch: int) -> None:
         ledger = self._ledgers.get(key)

@@ -44,7 +44,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Known:
-    """What observe needs beside the cache: loads by fleet, ledgers, what the last turns remember, work by address."""
+    """What observe needs beside the cache: loads and ledgers by fleet, and what the last turns remember, by uid."""
 
     loads: Mapping[Key, Load | None]
     ledgers: Mapping[Key, SpendLedgerSpec]
