@@ -7,7 +7,9 @@ from typing import Any
 import kopf
 
 from costwain.adapters.resources import Resource
+from costwain.controller.cache import key_of
 from costwain.controller.loop import WATCHED, Loop
+from costwain.controller.news import is_news
 from costwain.domain import names
 
 ALIVE_TURNS = 12  # turns without an end before the liveness probe fails
@@ -51,11 +53,17 @@ def _watch(registry: kopf.OperatorRegistry, loop: Loop, resource: Resource, mana
     labels = {names.MANAGED_BY: names.FIELD_MANAGER} if managed else None
 
     async def seen(type: str | None, body: kopf.Body, **_: Any) -> None:
-        obj = dict(body)
-        if type == "DELETED":
-            loop.cache.drop(resource, obj, time.time())
-        else:
-            loop.cache.put(resource, obj, time.time())
-        loop.wake()
+        hear(loop, resource, type, dict(body))
 
     kopf.on.event(group, version, resource.plural, registry=registry, labels=labels, id=f"see-{resource.plural}")(seen)
+
+
+def hear(loop: Loop, resource: Resource, what: str | None, obj: dict[str, Any]) -> None:
+    """Keeps what a watch told (`what` None: it was there when the watch began), and wakes the loop if it is news."""
+    before = loop.cache.all(resource).get(key_of(obj))
+    if what == "DELETED":
+        loop.cache.drop(resource, obj, time.time())
+    else:
+        loop.cache.put(resource, obj, time.time())
+    if what == "DELETED" or is_news(resource, before, obj):
+        loop.wake()
