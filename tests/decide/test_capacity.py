@@ -147,6 +147,9 @@ def test_a_request_without_tokens_is_refused(tokens: tuple[float, float]) -> Non
         RequestShape(*tokens)
 
 
+# Both rates are found by halving a range ten times, from a quarter of it on; that of the looser SLO may be wider.
+HALVED_TO = (1 - module.LEAST_LOAD) / module.LEAST_LOAD / 2**10
+
 # Laws, on any model of the table, any device and any request.
 shapes = st.sampled_from(list(KNOWN_MODELS.values()))
 devices = st.sampled_from(list(ACCELERATORS.values()))
@@ -178,7 +181,7 @@ def test_a_looser_slo_never_lowers_capacity(
     strict_rate, strict_batch = _carries(capacity(shape, device, 8, request, slo))
     loose_rate, loose_batch = _carries(capacity(shape, device, 8, request, loose))
     assert strict_batch <= loose_batch
-    assert strict_rate <= loose_rate * (1 + 1e-9)
+    assert strict_rate <= loose_rate * (1 + HALVED_TO)
 
 
 @given(shapes, devices, counts, st.tuples(st.integers(1, 1024), st.floats(1, 100_000)), st.floats(1, 10))
