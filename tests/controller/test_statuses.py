@@ -80,5 +80,16 @@ async def test_numbers_of_a_thousand_fleets_take_turns_and_each_has_its_own() ->
     assert max(writes.values()) - min(writes.values()) <= 1
 
 
+async def test_fleets_that_are_gone_make_none_wait() -> None:
+    kube = FakeKube()
+    statuses = Statuses(hands_on(kube).applier, every_s=10.0)
+    for n in range(1000):
+        await statuses.write(owner(n), BEFORE, 0.0)
+    statuses.only({"u-0"})
+    kube.calls.clear()
+    await statuses.write(owner(0), {**BEFORE, "cost": {"hourly": "4.01"}}, 10.0)
+    assert len(kube.calls) == 1
+
+
 def test_the_memory_is_named_as_the_status_writes_it() -> None:
     assert set(KEPT) <= {field.alias for field in Memory.model_fields.values()}

@@ -47,6 +47,7 @@ MODEL_DEPLOYMENTS = Resource(names.API_VERSION, "ModelDeployment", "modeldeploym
 ACCELERATOR_POOLS = Resource(names.API_VERSION, "AcceleratorPool", "acceleratorpools", namespaced=False)
 INFERENCE_BUDGETS = Resource(names.API_VERSION, "InferenceBudget", "inferencebudgets", namespaced=False)
 SPEND_LEDGERS = Resource(names.API_VERSION, "SpendLedger", "spendledgers")
+TOLD = (MODEL_DEPLOYMENTS, ACCELERATOR_POOLS, INFERENCE_BUDGETS)  # kinds whose status only the operator writes
 
 _KNOWN = {(value.api_version, value.kind): value for value in list(globals().values()) if isinstance(value, Resource)}
 

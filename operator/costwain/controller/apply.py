@@ -22,11 +22,15 @@ class Applier:
         self._kube, self._again_s, self._now_s = kube, again_s, 0.0
         self._pace = Pace(AGAIN_PER_S)
         self._applied: dict[tuple[str, str, str, str], str] = {}
+        self._forgotten_s = 0.0
         self._kept: dict[Hashable, tuple[object, float]] = {}  # what was made of what and when, the oldest first
 
     def begin(self, now_s: float) -> None:
         """A turn begins, at an instant of a monotonic clock: what is old is written in it, so much of it a second."""
         self._now_s = now_s
+        if now_s - self._forgotten_s >= self._again_s:  # or what is gone for good would stay in it
+            self._applied.clear()
+            self._forgotten_s = now_s
         for what, (made_of, at_s) in list(self._kept.items()):
             if now_s - at_s < self._again_s:
                 return

@@ -20,6 +20,7 @@ from costwain.adapters.resources import (
     NODES,
     PODS,
     SCALERS,
+    TOLD,
 )
 from costwain.controller.act import act
 from costwain.controller.apply import Applier
@@ -118,6 +119,8 @@ class Loop:
         await self._act_on_all(plan, snapshot, is_leader, epoch)
         if not is_leader():
             return
+        told = (obj for kind in TOLD for obj in self.cache.all(kind).values())
+        self._hands.statuses.only({obj["metadata"]["uid"] for obj in told})
         uids = {fleet.uid for fleet in snapshot.fleets}
         self._memories = {uid: memory for uid, memory in self._memories.items() if uid in uids}
         # Last, since it only tells: what the API server refuses here keeps no fleet waiting.

@@ -1,14 +1,13 @@
 """News: whether what a watch brings differs in what a turn reads of it; heartbeats and our own words don't.
 
-Every status that we write comes back as an event. Were that news, a few dozen fleets would keep the loop turning.
+Every status that we write comes back as an event. Were that news, each write would bring a turn, which may write.
 """
 
 from typing import Any
 
-from costwain.adapters.resources import ACCELERATOR_POOLS, INFERENCE_BUDGETS, MODEL_DEPLOYMENTS, NODES, Resource
+from costwain.adapters.resources import NODES, TOLD, Resource
 
 Object = dict[str, Any]
-_OURS = (MODEL_DEPLOYMENTS, ACCELERATOR_POOLS, INFERENCE_BUDGETS)  # whose status only we write
 _METADATA = ("uid", "generation", "labels", "annotations", "deletionTimestamp")
 
 
@@ -20,7 +19,7 @@ def is_news(resource: Resource, before: Object | None, after: Object) -> bool:
 def _read(resource: Resource, obj: Object) -> Object:
     """What a turn may read of it."""
     found = {field: obj["metadata"].get(field) for field in _METADATA}
-    if resource in _OURS:
+    if resource in TOLD:
         return found | {"spec": obj.get("spec")}
     status = obj.get("status", {})
     if resource is NODES:

@@ -1,5 +1,6 @@
 """Status writes: at once when something changed that a person or a restart needs, else now and then."""
 
+from collections.abc import Collection
 from typing import Any
 
 from costwain.controller.apply import Applier
@@ -38,6 +39,10 @@ class Statuses:
         }
         await self._applier.apply(manifest, subresource="status")
         self._written[metadata["uid"]] = (still, wall_s)
+
+    def only(self, uids: Collection[str]) -> None:
+        """Forgets all other owners: what is gone neither needs a write nor makes others wait for one."""
+        self._written = {uid: written for uid, written in self._written.items() if uid in uids}
 
     def _is_due(self, written_s: float, wall_s: float) -> bool:
         """Whether numbers that were written at an instant are old, and there is room for one more write."""
