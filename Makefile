@@ -55,6 +55,10 @@ bench-capacity: setup ## the capacity prior against measured points: PERF=a CSV 
 bench-decide: setup ## how long decide() takes for 1,000 fleets (FLEETS=n, JSON=path)
 	@$(BIN)/python -m tests.bench.bench_decide $(if $(FLEETS),--fleets '$(FLEETS)') $(if $(JSON),--json '$(JSON)')
 
+.PHONY: bench-rest
+bench-rest: setup ## what it costs that fleets rest where there are many, four minutes: TRACE=path (SEEDS=n JSON=path)
+	@$(if $(TRACE),,$(error TRACE=path is wanted: requests of about an hour))$(BIN)/python -m tests.bench.bench_rest --trace '$(TRACE)' $(if $(SEEDS),--seeds '$(SEEDS)') $(if $(JSON),--json '$(JSON)')
+
 .PHONY: bench-turn
 bench-turn: setup ## what a turn of the operator costs with 1,000 fleets, and what it writes (FLEETS=n, JSON=path)
 	@$(BIN)/python -m tests.bench.bench_turn $(if $(FLEETS),--fleets '$(FLEETS)') $(if $(JSON),--json '$(JSON)')

@@ -41,8 +41,16 @@ class Figure:
 def options(about: str) -> argparse.ArgumentParser:
     """A parser with what every benchmark takes."""
     parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--json", type=_path, help="write the figures there")
     return parser
+
+
+def _path(text: str) -> Path:
+    """A file that can be written: told before the benchmark and not after it."""
+    path = Path(text)
+    if not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"want a file in a folder that exists, found {text!r}")
+    return path
 
 
 def publish(figures: Sequence[Figure], path: Path | None) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.decide.resting import settled
 
-from costwain.adapters.recorder import read
+from costwain.adapters.recorder import Recorder, read
 from costwain.cli.why import why
 from costwain.decide import decide
 from costwain.domain.record import encoded
@@ -51,6 +52,18 @@ def test_another_decision_than_then_is_shown_beside_it(tmp_path: Path) -> None:
     other.write_text(json.dumps(told), encoding="utf-8")
     got = replay("chat", "--replay", str(other))
     assert "! costwain 0.1.0 decided otherwise, it recorded (target differ):" in got.output
+
+
+def test_a_turn_that_let_the_fleet_rest_says_since_when(tmp_path: Path) -> None:
+    seen = settled()
+    Recorder(tmp_path, 1).keep(seen, decide(seen))
+    resting = replay(seen.fleets[-1].name, "--replay", str(tmp_path))
+    assert resting.exit_code == 0
+    assert "not decided on at 2026-11-24T10:00:05Z" in resting.output
+    assert "nothing is to be done since 2026-11-24T10:00:00Z and up to" in resting.output
+    assert resting.output.endswith("recorded\n")
+    decided_on = replay(seen.fleets[0].name, "--replay", str(tmp_path))
+    assert "decided at 2026-11-24T10:00:05Z" in decided_on.output
 
 
 REFUSALS = {

@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 
 from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS, Resource
-from costwain.controller.cache import Cache, key_of
+from costwain.controller.cache import Cache, Key, key_of
 from costwain.controller.handlers import hear
+from costwain.domain import names
 
 METADATA = {"name": "x", "namespace": "a", "uid": "u", "generation": 1, "resourceVersion": "1", "labels": {"l": "1"}}
 CONDITION = {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-05T00:00:00Z"}
@@ -45,8 +46,9 @@ class Listener:
     def __init__(self) -> None:
         self.cache, self.woken = Cache(), 0
 
-    def wake(self) -> None:
+    def wake(self, of: Key | None = None) -> None:
         self.woken += 1
+        self.of = of
 
 
 def told(resource: Resource, change: Change) -> tuple[Listener, dict[str, Any]]:
@@ -81,3 +83,18 @@ def test_what_comes_and_what_goes_is_news() -> None:
     hear(cast(Any, loop), PODS, "DELETED", obj)
     assert loop.woken == 2
     assert dict(loop.cache.all(PODS)) == {}
+
+
+WHOSE: dict[str, tuple[Resource, dict[str, str], Key]] = {
+    "its own": (MODEL_DEPLOYMENTS, {}, ("a", "x")),
+    "of the fleet whose pod it is": (PODS, {names.FLEET: "chat"}, ("a", "chat")),
+    "of the fleet whose Deployment it is": (DEPLOYMENTS, {names.FLEET: "chat"}, ("a", "chat")),
+    "nobody's": (NODES, {}, ("a", "")),
+}
+
+
+@pytest.mark.parametrize(("resource", "labels", "fleet"), WHOSE.values(), ids=WHOSE)
+def test_it_is_told_whose_news_it_is(resource: Resource, labels: dict[str, str], fleet: Key) -> None:
+    loop = Listener()
+    hear(cast(Any, loop), resource, "ADDED", {"metadata": {**METADATA, "labels": labels}, **BEFORE[resource.kind]})
+    assert loop.of == fleet

@@ -3,11 +3,19 @@
 import asyncio
 from collections import Counter
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from tests.controller.turn_world import NAMESPACE, World, loop_on, world_of
 
+from costwain.adapters.kube import ApiError
 from costwain.adapters.resources import MODEL_DEPLOYMENTS
+from costwain.controller.act import act
+from costwain.controller.hands import Hands
+from costwain.controller.loop import Loop
+from costwain.decide.rest import FEW
+from costwain.domain.plan import FleetPlan
+from costwain.domain.snapshot import Fleet, Snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +96,49 @@ async def test_what_is_odd_about_one_fleet_is_told_and_ends_no_other_ones_turn(
     assert statuses(world) == {f"chat-{n}" for n in range(12) if n != 3}
     assert "default/chat-3: unexpected error, going on with the others" in caplog.text
     assert "nobody thought of this" in caplog.text
+
+
+async def decided(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Fleets on which a turn acts."""
+    seen = set[str]()
+
+    async def note(hands: Hands, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, wall_s: float) -> None:
+        seen.add(fleet.name)
+        await act(hands, fleet, plan, snapshot, wall_s)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("costwain.controller.loop.act", note)
+        await turns(loop, 1)
+    return seen
+
+
+MANY, LAST = 3 * FEW, f"chat-{3 * FEW - 1}"  # the last one's turn is far away
+
+
+async def test_with_many_fleets_a_turn_acts_on_some_and_at_once_on_one_of_which_something_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, _, requests = world_of(fleets=MANY, nodes=MANY)
+    requests.still = True
+    await turns(loop, 20)
+    assert len(await decided(loop, monkeypatch)) < 2 * FEW
+    before = await decided(loop, monkeypatch)
+    loop.wake((NAMESPACE, LAST))
+    assert LAST in await decided(loop, monkeypatch) - before
+    assert LAST not in await decided(loop, monkeypatch)
+
+
+async def test_a_fleet_whose_write_failed_is_tried_again_in_the_next_turn_though_it_might_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, _, requests = world_of(fleets=MANY, nodes=MANY)
+    requests.still = True
+    await turns(loop, 20)
+    loop.wake((NAMESPACE, LAST))
+    with monkeypatch.context() as patch:
+        patch.setattr("costwain.controller.loop.act", AsyncMock(side_effect=ApiError(500, "Internal", "etcd is away")))
+        await turns(loop, 1)
+    assert LAST in await decided(loop, monkeypatch)
 
 
 @pytest.mark.parametrize(("turn_s", "told"), [("0.000001", True), ("600", False)])

@@ -5,11 +5,12 @@ What isn't known is a question mark, never a zero.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from costwain.domain.money import dollars, micro_of
 from costwain.domain.plan import FleetPlan
+from costwain.domain.snapshot import Fleet
+from costwain.render.conditions import rfc3339
 
 Object = dict[str, Any]
 _BAR = 20
@@ -102,8 +103,7 @@ def why(fleet: Object) -> list[str]:
 
 def plan_lines(plan: FleetPlan, now_s: float) -> list[str]:
     """A plan as `why` tells it: reasons, counts, shares, and what keeps or lets each variant."""
-    at = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    lines = [f"{'/'.join(plan.key)}  decided at {at}"]
+    lines = [f"{'/'.join(plan.key)}  decided at {rfc3339(now_s)}"]
     lines += table([[f"  {w.code}", w.sentence] for w in (*plan.reasons, *plan.news, *plan.problems)])
     counts = [f"{n} x {variant} on {pool}" for (variant, pool), n in sorted(plan.replicas.items()) if n]
     lines.append(f"replicas  {', '.join(counts) or 'none'}")
@@ -111,6 +111,13 @@ def plan_lines(plan: FleetPlan, now_s: float) -> list[str]:
         lines.append(f"drains    {', '.join(plan.drain) or 'none'}; takes back {', '.join(plan.undrain) or 'none'}")
     shares = [[f"  {name}", f"{plan.shares.get(name, 0)} %", verdict] for name, verdict in plan.verdicts.items()]
     return lines + (["variants", *table(shares, right=[1])] if shares else [])
+
+
+def rest_lines(fleet: Fleet, now_s: float) -> list[str]:
+    """A turn that didn't decide on a fleet, as `why` tells it."""
+    rest = fleet.memory.rest
+    since = f"since {rfc3339(rest.since_s)} and up to {rest.most_per_s:.1f} requests/s" if rest else "for now"
+    return [f"{'/'.join(fleet.key)}  not decided on at {rfc3339(now_s)}", f"  Rests  nothing is to be done {since}"]
 
 
 def shared_budget_line(budget: Object) -> str:

@@ -6,11 +6,12 @@ import click
 
 from costwain.adapters.recorder import read
 from costwain.adapters.resources import MODEL_DEPLOYMENTS
-from costwain.cli.format import plan_lines
+from costwain.cli.format import plan_lines, rest_lines
 from costwain.cli.format import why as why_lines
 from costwain.cli.reads import find, run, where
 from costwain.decide import decide
-from costwain.domain.plan import FleetPlan, Plan
+from costwain.domain.plan import FleetPlan
+from costwain.domain.snapshot import Fleet, Snapshot
 
 
 @click.command()
@@ -37,19 +38,25 @@ def _replayed(name: str, namespace: str | None, path: Path) -> list[str]:
         turn = read(path)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    then = _of(turn.plan, name, namespace)
-    now = _of(decide(turn.snapshot), name, namespace)
+    fleet = _of(turn.snapshot, name, namespace)
+    then, now = (
+        next((p for p in plan.fleets if p.key == fleet.key), None) for plan in (turn.plan, decide(turn.snapshot))
+    )
+    told_then, told_now = (
+        rest_lines(fleet, turn.plan.now_s) if plan is None else plan_lines(plan, turn.plan.now_s)
+        for plan in (then, now)
+    )
     if now == then:
-        return [*plan_lines(now, turn.plan.now_s), f"the same plan as costwain {turn.version} recorded"]
-    differs = [f for f in FleetPlan.__dataclass_fields__ if getattr(now, f) != getattr(then, f)]
+        return [*told_now, f"the same plan as costwain {turn.version} recorded"]
+    differs = [f for f in FleetPlan.__dataclass_fields__ if getattr(now, f, None) != getattr(then, f, None)]
     changed = f"! costwain {turn.version} decided otherwise, it recorded ({', '.join(differs)} differ):"
-    return [*plan_lines(now, turn.plan.now_s), "", changed, *plan_lines(then, turn.plan.now_s)]
+    return [*told_now, "", changed, *told_then]
 
 
-def _of(plan: Plan, name: str, namespace: str | None) -> FleetPlan:
-    found = [p for p in plan.fleets if p.name == name and namespace in (None, p.namespace)]
+def _of(snapshot: Snapshot, name: str, namespace: str | None) -> Fleet:
+    found = [f for f in snapshot.fleets if f.name == name and namespace in (None, f.namespace)]
     if len(found) == 1:
         return found[0]
-    others = ", ".join(sorted("/".join(p.key) for p in plan.fleets)) or "none"
+    others = ", ".join(sorted("/".join(f.key) for f in snapshot.fleets)) or "none"
     what = "several of this name, give --namespace" if found else "not in this turn"
     raise click.ClickException(f"ModelDeployment {name}: {what} (found {others})")

@@ -6,8 +6,8 @@ from typing import Any
 
 import kopf
 
-from costwain.adapters.resources import Resource
-from costwain.controller.cache import key_of
+from costwain.adapters.resources import MODEL_DEPLOYMENTS, Resource
+from costwain.controller.cache import key_of, owner_of
 from costwain.controller.loop import WATCHED, Loop
 from costwain.controller.news import is_news
 from costwain.domain import names
@@ -66,4 +66,4 @@ def hear(loop: Loop, resource: Resource, what: str | None, obj: dict[str, Any]) 
     else:
         loop.cache.put(resource, obj, time.time())
     if what == "DELETED" or is_news(resource, before, obj):
-        loop.wake()
+        loop.wake(key_of(obj) if resource is MODEL_DEPLOYMENTS else owner_of(resource, obj))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -34,7 +35,9 @@ from costwain.controller.refusals import refuse, report_pools
 from costwain.controller.settings import Settings
 from costwain.controller.statuses import Statuses
 from costwain.decide import decide
+from costwain.decide.gathered import gathered
 from costwain.decide.metering import Watch, labelled, meter
+from costwain.decide.rest import awake
 from costwain.domain import names
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
@@ -67,12 +70,16 @@ class Loop:
         folder = settings.record_dir
         self._recorder = Recorder(Path(folder), settings.record_turns) if folder else None
         self._parsed, self._memories = Parsed(), dict[str, Memory]()
+        self._last: tuple[Snapshot, Plan] | None = None
+        self._stirred = set[Key]()  # fleets that the next turn lets rest no longer
         self._woken = asyncio.Event()
         self._watched_until_wall_s = 0.0
         self.turned_at_s: float | None = None  # monotonic; the liveness probe asks
 
-    def wake(self) -> None:
-        """Something changed: the next turn comes soon."""
+    def wake(self, of: Key | None = None) -> None:
+        """Something changed: the next turn comes soon, and decides on the fleet of which it was."""
+        if of is not None:
+            self._stirred.add(of)
         self._woken.set()
 
     async def run(self, is_leader: Callable[[], bool], epoch: int, mark_wall_s: float | None) -> None:
@@ -113,7 +120,9 @@ class Loop:
         await self._meter(seen, epoch)
         known = Known(loads, self._ledgers.all, self._memories)
         snapshot, refused = observe(self.cache, self._parsed, seen, known, self._clock.now_s())
+        snapshot = self._stir(snapshot if self._last is None else gathered(*self._last, snapshot))
         plan = decide(snapshot)
+        self._last = snapshot, plan
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.keep, snapshot, plan)
         await self._act_on_all(plan, snapshot, is_leader, epoch)
@@ -146,16 +155,26 @@ class Loop:
                 group.create_task(act_on_the_next())
 
     async def _act(self, fleet: Fleet, plan: FleetPlan, snapshot: Snapshot, epoch: int) -> None:
-        """One fleet; what goes wrong with it doesn't keep the others waiting."""
+        """One fleet; what goes wrong with it doesn't keep the others waiting, and is tried again in the next turn."""
         try:
             if sum(plan.replicas.values()) > sum(fleet.deployed.values()):  # a grant: fenced by the ledger's epoch
                 await self._fence(fleet.key, epoch)
             await act(self._hands, fleet, plan, snapshot, time.time())
             self._memories[fleet.uid] = plan.memory
         except (*TROUBLE, ValueError) as error:
+            self._stirred.add(fleet.key)
             _log.warning("%s/%s: %s: %s", fleet.namespace, fleet.name, type(error).__name__, error)
         except Exception:  # what is odd about one fleet must not end the turn of all others
+            self._stirred.add(fleet.key)
             _log.exception("%s/%s: unexpected error, going on with the others", fleet.namespace, fleet.name)
+
+    def _stir(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot in which fleets of which something changed rest no longer."""
+        stirred, self._stirred = self._stirred, set()
+        if not stirred:
+            return snapshot
+        fleets = (f.remembering(awake(f.memory)) if f.key in stirred else f for f in snapshot.fleets)
+        return replace(snapshot, fleets=tuple(fleets))
 
     async def _fence(self, key: Key, epoch: int) -> None:
         ledger = self._ledgers.get(key)

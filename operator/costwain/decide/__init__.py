@@ -2,59 +2,87 @@
 
 For each fleet, the most important first: what its rungs could run on, what is asked of it, what the budget can
 still pay, which rung serves and how large, how its traffic moves there, and what the guards make of it. Where fleets
-compete for accelerators it is settled before how many each of them may hold.
+compete for accelerators it is settled before how many each of them may hold. Of many fleets those rest that are as
+they were when nothing was to be done.
 Pure: the same snapshot gives the same plan.
 """
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from costwain.decide.budget import Purse, money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
-from costwain.decide.contest import contest
+from costwain.decide.contest import Contest, contest
 from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, within_bounds, within_hard_budget
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import Aim, arrange, wanted
-from costwain.decide.shared import share, told, with_claim
+from costwain.decide.rest import are_many, due, laid_to_rest
+from costwain.decide.shared import Pot, share, told, with_claim
 from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
+from costwain.decide.split import Key
 from costwain.decide.swap import Progress, held_shares, step_shares
 from costwain.decide.understand import Understood, asking, less_claims, placed_anew, understood
 from costwain.domain.memory import Memory
 from costwain.domain.money import dollars
 from costwain.domain.once import changed
 from costwain.domain.plan import FleetPlan, Place, Plan, Why
-from costwain.domain.snapshot import Snapshot
+from costwain.domain.snapshot import Fleet, Snapshot
+
+
+class _Apart(NamedTuple):
+    """Fleets as if each were alone, what budgets they share, and what those may hold who together want too much."""
+
+    fleets: Sequence[Fleet]
+    alone: Mapping[Key, Understood]
+    pots: tuple[Pot, ...]
+    shared: Mapping[Key, tuple[Purse, ...]]
+    settled: Contest
 
 
 def decide(snapshot: Snapshot) -> Plan:
-    """One plan for all fleets; accelerators that an earlier fleet claims are no longer free for a later one."""
+    """One plan for all fleets but those that rest; where accelerators are short none does."""
     ordered = sorted(snapshot.fleets, key=lambda f: (-f.spec.priority, f.key))
-    members = asking(snapshot, ordered)
+    apart = _apart(snapshot, due(snapshot, ordered))
+    if apart.settled.reach and len(apart.fleets) < len(ordered):  # one that rests may be who gives way
+        apart = _apart(snapshot, ordered)
+    return _together(snapshot, apart)
+
+
+def _apart(snapshot: Snapshot, fleets: Sequence[Fleet]) -> _Apart:
+    members = asking(snapshot, fleets)
     pots = share(snapshot, [member.case for member in members.values()])
-    pools, now_s, plans = snapshot.pools, snapshot.now_s, list[FleetPlan]()
-    # Each as if it were alone, then what those may hold who together want more than there is.
+    pools, now_s = snapshot.pools, snapshot.now_s
     alone = {
         f.key: placed_anew(members[f.key], pools, now_s)
         if f.key in members
         else understood(with_claim(f, None), pools, now_s)
-        for f in ordered
+        for f in fleets
     }
     shared = {key: tuple(pot.purses[key] for pot in pots if key in pot.purses) for key in alone} if pots else {}
-    settled = contest([alone[f.key].case for f in ordered], pools, shared)
-    spare = settled.spare
-    for fleet in ordered:
-        grant = settled.grants.get(fleet.key)
+    return _Apart(fleets, alone, pots, shared, contest([alone[f.key].case for f in fleets], pools, shared))
+
+
+def _together(snapshot: Snapshot, apart: _Apart) -> Plan:
+    """The plan; accelerators that an earlier fleet claims are no longer free for a later one."""
+    pools, now_s, plans, spare = snapshot.pools, snapshot.now_s, list[FleetPlan](), apart.settled.spare
+    for fleet in apart.fleets:
+        grant = apart.settled.grants.get(fleet.key)
         room = None if grant is None else grant.with_spare(spare)
-        this = placed_anew(alone[fleet.key], pools, now_s, room)
-        plan = _decide_fleet(this, shared.get(fleet.key, ()), now_s)
+        this = placed_anew(apart.alone[fleet.key], pools, now_s, room)
+        plan = _decide_fleet(this, apart.shared.get(fleet.key, ()), now_s)
         if grant is not None:
             plan = changed(plan, reasons=(plan.reasons[0], grant.why(), *plan.reasons[1:]))
             spare = grant.left_of(spare, fleet, plan.replicas)
         pools = less_claims(pools, fleet, plan.replicas)
+        if are_many(snapshot.fleets):
+            plan = laid_to_rest(this.case, plan, contested=grant is not None)
         plans.append(plan)
-    return Plan(now_s, tuple(plans), told(pots, plans))
+    return Plan(now_s, tuple(plans), told(apart.pots, plans))
 
 
 def _decide_fleet(this: Understood, shared: tuple[Purse, ...], now_s: float) -> FleetPlan:

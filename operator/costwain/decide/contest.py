@@ -1,7 +1,7 @@
 """Contest: which fleets compete for accelerators, and how many each of them may hold while they do."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from costwain.decide.budget import Purse, purse
 from costwain.decide.case import Case
@@ -49,10 +49,14 @@ class Grant:
 
 @dataclass(frozen=True)
 class Contest:
-    """Grants of those that compete, and what is left over by pool; without a contest both are empty."""
+    """Grants of those that compete, and what is left over by pool; without a contest both are empty.
+
+    `reach`: pools of which more is wanted than there is, and those to which their fleets could turn.
+    """
 
     grants: Mapping[Key, Grant]
     spare: Mapping[str, int]
+    reach: Set[str] = frozenset()
 
 
 def contest(cases: Sequence[Case], pools: Mapping[str, Pool], shared: Mapping[Key, tuple[Purse, ...]]) -> Contest:
@@ -69,8 +73,8 @@ def contest(cases: Sequence[Case], pools: Mapping[str, Pool], shared: Mapping[Ke
                 found.append((case, rival))
     room = {name: pools[name].free + sum(case.fleet.held(name) for case, _ in found) for name in sorted(reach)}
     if len(found) < 2:
-        return Contest({}, {})
-    return _settled([rival for _, rival in found], room)
+        return Contest({}, {}, reach)
+    return replace(_settled([rival for _, rival in found], room), reach=reach)
 
 
 def _settled(rivals: Sequence[Rival], room: Mapping[str, int]) -> Contest:

@@ -97,6 +97,18 @@ class Claim(Kept):
     moving_s: float = Field(0.0, ge=0, description="For how long, seconds.")
 
 
+class Rest(Kept):
+    """How a fleet was when nothing was to be done: while it stays so, it need not be decided on in every turn."""
+
+    since_s: float = Field(description="Instant of that decision, unix seconds.")
+    until_s: float = Field(description="When it counts no longer, unix seconds.")
+    generation: int = Field(description="Of the spec.")
+    pods: int = Field(ge=0, description="Pods, all of them serving or starting.")
+    ready: int = Field(ge=0, description="Those that served.")
+    most_per_s: float = Field(ge=0, description="Arrivals a second up to which that is so.")
+    most_running: int = Field(ge=0, description="Requests that may run until then.")
+
+
 class Memory(Kept):
     """Instants and values that a later turn needs."""
 
@@ -120,3 +132,4 @@ class Memory(Kept):
         default_factory=list, description="Whether answers are quick enough, by variant."
     )
     claim: Claim | None = Field(None, description="What it asks of shared budgets; absent without one.")
+    rest: Rest | None = Field(None, description="How it was when nothing was to be done; absent with few fleets.")

@@ -96,7 +96,10 @@ class BudgetPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Fleets in the order in which they were decided, and the shared budgets by name."""
+    """Fleets in the order in which they were decided, and the shared budgets by name.
+
+    A fleet that isn't among them rests: it stays as it is.
+    """
 
     now_s: float
     fleets: tuple[FleetPlan, ...]

@@ -119,7 +119,8 @@ class Load:
 
     `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
     at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
-    `answers` since the last turn by variant, of engines that tell.
+    `answers` since the last turn by variant, of engines that tell. Where a fleet rested, all this is since it was last
+    decided on, and `lately` is (arrivals a second, seconds) of the last turn alone.
     `api_keys` that the gateway lets in, None where it lets everybody in or doesn't say.
     """
 
@@ -131,6 +132,7 @@ class Load:
     tokens_per_s: float | None = None
     answers: Mapping[str, Answers] = field(default_factory=dict)
     api_keys: int | None = None
+    lately: tuple[float, float] | None = None
 
     @property
     def waiting(self) -> int:

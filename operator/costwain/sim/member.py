@@ -65,8 +65,10 @@ class Member:
         self.fleet = replace(self.fleet, ledger=ledger, replicas=replicas)
         return self.fleet
 
-    def obey(self, plan: FleetPlan, now_s: float, took_s: float) -> None:
-        """Does what a plan says, which took so long to decide."""
+    def obey(self, plan: FleetPlan | None, now_s: float, took_s: float) -> None:
+        """Does what a plan says, which took so long to decide; without one, what the last one said."""
+        plan = plan or self.plan
+        assert plan is not None
         self.track.turn(plan, self.fleet, now_s, took_s)
         self.pods.obey(plan, now_s)
         asked = {place: n for place, n in plan.replicas.items() if n}

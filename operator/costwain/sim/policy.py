@@ -3,12 +3,16 @@
 from typing import Protocol
 
 from costwain.decide import decide
+from costwain.decide.gathered import gathered
 from costwain.domain.plan import Plan
 from costwain.domain.snapshot import Snapshot
 
 
 class Policy(Protocol):
-    """Answers a snapshot with a plan. It may remember what it likes; a new one is made for every run."""
+    """Answers a snapshot with a plan. It may remember what it likes; a new one is made for every run.
+
+    A fleet that isn't in the plan stays as it is.
+    """
 
     def decide(self, snapshot: Snapshot) -> Plan:
         """What every fleet is to become."""
@@ -18,6 +22,12 @@ class Policy(Protocol):
 class Ours:
     """The operator itself."""
 
+    def __init__(self) -> None:
+        self._last: tuple[Snapshot, Plan] | None = None
+
     def decide(self, snapshot: Snapshot) -> Plan:
-        """The same function as in a cluster."""
-        return decide(snapshot)
+        """The same function as in a cluster, told the same of fleets that rested."""
+        seen = snapshot if self._last is None else gathered(*self._last, snapshot)
+        plan = decide(seen)
+        self._last = seen, plan
+        return plan

@@ -75,7 +75,7 @@ class Town:
         plans = {plan.key: plan for plan in self._policy.decide(snapshot).fleets}
         took_s = time.perf_counter() - began
         for member in self.members:
-            member.obey(plans[member.fleet.key], self.now_s, took_s)
+            member.obey(plans.get(member.fleet.key), self.now_s, took_s)
 
     def _standing(self, pools: Mapping[str, Pool]) -> dict[str, Pool]:
         held = dict.fromkeys(pools, 0)

@@ -3,10 +3,10 @@
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
-from costwain.decide import decide
 from costwain.domain.plan import Plan
 from costwain.domain.snapshot import Fleet, Pool, Snapshot
 from costwain.domain.spec import ModelDeploymentSpec
+from costwain.sim.policy import Ours
 
 
 class _Changed(ABC):
@@ -14,10 +14,13 @@ class _Changed(ABC):
 
     def __init__(self) -> None:
         self._specs: dict[int, ModelDeploymentSpec] = {}
+        self._ours = Ours()
 
     def decide(self, snapshot: Snapshot) -> Plan:
         """The plan that the changed spec brings."""
-        return decide(replace(snapshot, fleets=tuple(self._fleet(f, snapshot.pools) for f in snapshot.fleets)))
+        return self._ours.decide(
+            replace(snapshot, fleets=tuple(self._fleet(f, snapshot.pools) for f in snapshot.fleets))
+        )
 
     @abstractmethod
     def changed(self, spec: ModelDeploymentSpec, pools: dict[str, Pool]) -> ModelDeploymentSpec:

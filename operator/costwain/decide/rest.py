@@ -1,0 +1,131 @@
+"""Rest: which fleets a turn leaves as they are, where there are too many to decide on all of them.
+
+A decision takes about half a millisecond, and nearly all of a thousand fleets are as they were a turn ago. One with
+nothing to change and money for long rests: it is decided on again as soon as more comes than its pods were counted
+for, or its pods or its spec are no longer what they were, and else when its turn comes. With few fleets none rests.
+
+That less comes stirs nobody: replicas are kept for minutes anyhow, and the turn comes before those are over.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+
+from costwain.decide.budget import stopping_s
+from costwain.decide.case import DOWN_MARGIN, Case
+from costwain.decide.forecast import SLICES
+from costwain.decide.shared import is_member
+from costwain.domain.memory import Memory, Rest
+from costwain.domain.money import cost_micro
+from costwain.domain.once import changed
+from costwain.domain.plan import FleetPlan, Money
+from costwain.domain.snapshot import Fleet, Snapshot, State
+
+FEW = 32  # resting fleets that a turn decides on anyhow; so in a cluster of no more, every fleet in every turn
+ROUND = 36  # turns, three minutes, in which each of more than that has its own, whatever their number
+LONGEST_S = 900.0  # what is remembered of a rest is worth nothing after that, whoever decides then
+LASTS_S = 3600.0  # money for less than this, and not to the period's end, is watched in every turn
+DRIFT = 0.1  # of the load, for which there is room in every count
+ROOM = 0.5  # of what the pods carry beyond what they were counted for; the other half is for the time until it is seen
+SIGMAS = 2.0  # of chance: one that is stirred for nothing costs a decision
+CALM = ("Serves", "Idle")
+
+
+def due(snapshot: Snapshot, ordered: Sequence[Fleet]) -> list[Fleet]:
+    """The fleets on which this turn decides, in the order given."""
+    if not are_many(ordered):
+        return list(ordered)
+    resting = [(f.memory.rest.since_s, f.key) for f in ordered if f.memory.rest and not _stirred(snapshot, f)]
+    resting.sort()
+    left = {key for _, key in resting[max(FEW, math.ceil(len(ordered) / ROUND)) :]}
+    return [f for f in ordered if f.key not in left]
+
+
+def are_many(fleets: Collection[Fleet]) -> bool:
+    """Whether there are so many fleets that some may rest."""
+    return len(fleets) > FEW
+
+
+def _stirred(snapshot: Snapshot, fleet: Fleet) -> bool:
+    """Whether a resting fleet is no longer as it was when its rest began."""
+    rest, load, now_s = fleet.memory.rest, fleet.load, snapshot.now_s
+    if rest is None or load is None or load.arrivals_per_s is None or load.waiting:
+        return True
+    if not rest.since_s <= now_s < rest.until_s or fleet.generation != rest.generation:
+        return True
+    if len(fleet.ready) != rest.ready or not len(fleet.replicas) == sum(fleet.deployed.values()) == rest.pods:
+        return True
+    if load.active > rest.most_running:
+        return True
+    if snapshot.budgets and is_member(snapshot, fleet):
+        return True
+    if load.lately is not None and _is_more(*load.lately, rest.most_per_s):
+        return True
+    return _is_more(load.arrivals_per_s, now_s - rest.since_s, rest.most_per_s)
+
+
+def _is_more(per_s: float, for_s: float, most_per_s: float) -> bool:
+    """Whether more came in so many seconds than chance alone would bring."""
+    return per_s > most_per_s and per_s * for_s > _by_chance(most_per_s * for_s)
+
+
+def _by_chance(mean: float) -> float:
+    """So many there may be where the mean is this."""
+    return mean + SIGMAS * math.sqrt(max(1.0, mean))
+
+
+def awake(memory: Memory) -> Memory:
+    """The memory of a fleet that the next turn decides on whatever happens."""
+    return memory if memory.rest is None else memory.model_copy(update={"rest": None})
+
+
+def laid_to_rest(case: Case, plan: FleetPlan, *, contested: bool) -> FleetPlan:
+    """The plan of a fleet with its rest in the memory, where nothing is to be done until something happens."""
+    rest = None if contested else _rest(case, plan)
+    if rest == plan.memory.rest:
+        return plan
+    return changed(plan, memory=plan.memory.model_copy(update={"rest": rest}))
+
+
+def _rest(case: Case, plan: FleetPlan) -> Rest | None:
+    fleet, load, scaling = case.fleet, case.fleet.load, case.fleet.spec.scaling
+    rung = next((r for r in case.eligible if r.name == plan.target), None)
+    if rung is None or load is None or load.arrivals_per_s is None or load.waiting:
+        return None
+    if plan.reasons[0].code not in CALM or not _stays(fleet, plan) or not _lasts(fleet, plan.money, case.now_s):
+        return None
+    carried = [rung.by_place[r.place].per_s for r in fleet.ready if r.place in rung.by_place]
+    needed = case.expected.now_per_s
+    room = sum(carried) - needed
+    # Where a replica stands only because more was needed minutes ago, it may go as soon as that is over.
+    spare = len(carried) > case.want.least and room - needed * DOWN_MARGIN >= min(carried)
+    for_s = scaling.scale_down_stabilization_seconds / SLICES if spare else LONGEST_S
+    comes = case.expected.arriving_per_s
+    most = comes + max(DRIFT * comes, ROOM * room)
+    return Rest(
+        since_s=case.now_s,
+        until_s=min(case.now_s + for_s, math.inf if plan.money.end_s is None else plan.money.end_s),
+        generation=fleet.generation,
+        pods=len(fleet.replicas),
+        ready=len(fleet.ready),
+        most_per_s=most,
+        most_running=round(_by_chance(load.active * (most / comes if comes else 1.0))),
+    )
+
+
+def _stays(fleet: Fleet, plan: FleetPlan) -> bool:
+    """Whether the plan is what is there, and all that is on its way comes by itself."""
+    asked = {place: n for place, n in plan.replicas.items() if n}
+    return (
+        all(r.state in (State.READY, State.STARTING) for r in fleet.replicas)
+        and fleet.counts == asked == {place: n for place, n in fleet.deployed.items() if n}
+        and plan.shares == fleet.memory.shares == {plan.target: 100}
+        and not (plan.drain or plan.undrain or plan.news)
+    )
+
+
+def _lasts(fleet: Fleet, money: Money, now_s: float) -> bool:
+    """Whether what runs can be paid for long, so that a guard of the budget has nothing to do meanwhile."""
+    if money.limit_micro is None or money.spent_micro is None or money.end_s is None:
+        return True
+    for_s = min(money.end_s - now_s, LASTS_S + stopping_s(fleet))
+    return money.spent_micro + cost_micro(money.hourly_micro, for_s) <= money.limit_micro
