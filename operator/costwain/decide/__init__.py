@@ -46,14 +46,14 @@ class _Apart(NamedTuple):
 
 def decide(snapshot: Snapshot) -> Plan:
     """One plan for all fleets but those that rest; where accelerators are short none does."""
-    ordered = sorted(snapshot.fleets, key=lambda f: (-f.spec.priority, f.key))
-    apart = _apart(snapshot, due(snapshot, ordered))
-    if apart.settled.reach and len(apart.fleets) < len(ordered):  # one that rests may be who gives way
-        apart = _apart(snapshot, ordered)
+    apart = _apart(snapshot, due(snapshot))
+    if apart.settled.reach and len(apart.fleets) < len(snapshot.fleets):  # one that rests may be who gives way
+        apart = _apart(snapshot, snapshot.fleets)
     return _together(snapshot, apart)
 
 
-def _apart(snapshot: Snapshot, fleets: Sequence[Fleet]) -> _Apart:
+def _apart(snapshot: Snapshot, chosen: Sequence[Fleet]) -> _Apart:
+    fleets = sorted(chosen, key=lambda f: (-f.spec.priority, f.key))
     members = asking(snapshot, fleets)
     pots = share(snapshot, [member.case for member in members.values()])
     pools, now_s = snapshot.pools, snapshot.now_s

@@ -9,11 +9,13 @@ That less comes stirs nobody: replicas are kept for minutes anyhow, and the turn
 
 import math
 from collections.abc import Collection, Sequence
+from heapq import nsmallest
 
 from costwain.decide.budget import stopping_s
 from costwain.decide.case import DOWN_MARGIN, Case
 from costwain.decide.forecast import SLICES
 from costwain.decide.shared import is_member
+from costwain.decide.split import Key
 from costwain.domain.memory import Memory, Rest
 from costwain.domain.money import cost_micro
 from costwain.domain.once import changed
@@ -30,14 +32,19 @@ SIGMAS = 2.0  # of chance: one that is stirred for nothing costs a decision
 CALM = ("Serves", "Idle")
 
 
-def due(snapshot: Snapshot, ordered: Sequence[Fleet]) -> list[Fleet]:
-    """The fleets on which this turn decides, in the order given."""
-    if not are_many(ordered):
-        return list(ordered)
-    resting = [(f.memory.rest.since_s, f.key) for f in ordered if f.memory.rest and not _stirred(snapshot, f)]
-    resting.sort()
-    left = {key for _, key in resting[max(FEW, math.ceil(len(ordered) / ROUND)) :]}
-    return [f for f in ordered if f.key not in left]
+def due(snapshot: Snapshot) -> Sequence[Fleet]:
+    """The fleets on which this turn decides: all that don't rest, and those that have rested for longest."""
+    if not are_many(snapshot.fleets):
+        return snapshot.fleets
+    awake, resting = list[Fleet](), list[tuple[float, Key, Fleet]]()
+    for fleet in snapshot.fleets:
+        rest = fleet.memory.rest
+        if rest is None or _stirred(snapshot, fleet, rest):
+            awake.append(fleet)
+        else:
+            resting.append((rest.since_s, fleet.key, fleet))
+    turns = nsmallest(max(FEW, math.ceil(len(snapshot.fleets) / ROUND)), resting)
+    return [*awake, *(fleet for _, _, fleet in turns)]
 
 
 def are_many(fleets: Collection[Fleet]) -> bool:
@@ -45,10 +52,10 @@ def are_many(fleets: Collection[Fleet]) -> bool:
     return len(fleets) > FEW
 
 
-def _stirred(snapshot: Snapshot, fleet: Fleet) -> bool:
+def _stirred(snapshot: Snapshot, fleet: Fleet, rest: Rest) -> bool:
     """Whether a resting fleet is no longer as it was when its rest began."""
-    rest, load, now_s = fleet.memory.rest, fleet.load, snapshot.now_s
-    if rest is None or load is None or load.arrivals_per_s is None or load.waiting:
+    load, now_s = fleet.load, snapshot.now_s
+    if load is None or load.arrivals_per_s is None or load.waiting:
         return True
     if not rest.since_s <= now_s < rest.until_s or fleet.generation != rest.generation:
         return True
