@@ -28,6 +28,7 @@ class Watched(Ours):
     """The operator's own decide, with a note of what it was shown each turn."""
 
     def __init__(self, zero_s: float) -> None:
+        super().__init__()
         self.samples: list[Sample] = []
         self._zero_s = zero_s
 
