@@ -19,8 +19,8 @@ from tests.decide.shared_world import shared
 
 from costwain.controller.garbage import collect_seldom
 from costwain.decide import decide
-from costwain.decide.gathered import gathered
-from costwain.domain.plan import FleetPlan, Plan
+from costwain.decide.gathered import Unheard, gathered
+from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State
 
 TARGET_MS, FLEETS, TURNS, WARM_UP, TURN_S, SEED = 50.0, 1000, 100, 60, 5.0, 7
@@ -127,11 +127,11 @@ def scarce(fleets: int) -> Cluster:
 def measure(world: Cluster, turns: int, warm_up: int = WARM_UP) -> list[tuple[float, float]]:
     """Milliseconds of each decide() after a warm-up, by the wall and of CPU: on a busy machine they differ."""
     times, standing = list[tuple[float, float]](), world.still
-    before, plan = world.snapshot(), Plan(world.now_s, ())
+    unheard = dict[str, Unheard]()
     world.still = False
     for turn in range(warm_up + turns):
         world.still = standing and turn >= warm_up // 2
-        before = seen = gathered(before, plan, world.snapshot())
+        seen, unheard = gathered(unheard, world.snapshot())
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         plan = decide(seen)
         times.append(((time.perf_counter() - wall_s) * 1000, (time.process_time() - cpu_s) * 1000))

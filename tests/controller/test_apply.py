@@ -72,6 +72,16 @@ async def test_all_is_written_again_when_it_is_old_whoever_changed_it(applier: A
     assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
 
 
+async def test_all_is_written_again_though_it_was_wanted_only_minutes_after_it_was_old(
+    applier: Applier, kube: FakeKube
+) -> None:
+    left = kube.objects["Deployment", "one"]
+    for turn in range(36):
+        applier.begin(1000.0 + AGAIN_S + turn * 5.0)
+    await keep(applier, standing=left)
+    assert written(kube) == ["ConfigMap/one-files", "Deployment/one"]
+
+
 async def test_what_could_not_be_written_whole_is_written_whole_in_the_next_turn(
     applier: Applier, kube: FakeKube
 ) -> None:

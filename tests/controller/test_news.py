@@ -5,7 +5,15 @@ from typing import Any, cast
 
 import pytest
 
-from costwain.adapters.resources import DEPLOYMENTS, MODEL_DEPLOYMENTS, NODES, PODS, Resource
+from costwain.adapters.resources import (
+    ACCELERATOR_POOLS,
+    DEPLOYMENTS,
+    INFERENCE_BUDGETS,
+    MODEL_DEPLOYMENTS,
+    NODES,
+    PODS,
+    Resource,
+)
 from costwain.controller.cache import Cache, Key, key_of
 from costwain.controller.handlers import hear
 from costwain.domain import names
@@ -45,6 +53,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.cache, self.woken = Cache(), 0
+        self.of: Key | None = ("", "nobody")
 
     def wake(self, of: Key | None = None) -> None:
         self.woken += 1
@@ -85,16 +94,23 @@ def test_what_comes_and_what_goes_is_news() -> None:
     assert dict(loop.cache.all(PODS)) == {}
 
 
-WHOSE: dict[str, tuple[Resource, dict[str, str], Key]] = {
+WHOSE: dict[str, tuple[Resource, dict[str, str], Key | None]] = {
     "its own": (MODEL_DEPLOYMENTS, {}, ("a", "x")),
     "of the fleet whose pod it is": (PODS, {names.FLEET: "chat"}, ("a", "chat")),
     "of the fleet whose Deployment it is": (DEPLOYMENTS, {names.FLEET: "chat"}, ("a", "chat")),
     "nobody's": (NODES, {}, ("a", "")),
+    "everybody's, of a pool": (ACCELERATOR_POOLS, {}, None),
+    "everybody's, of a budget": (INFERENCE_BUDGETS, {}, None),
 }
 
 
 @pytest.mark.parametrize(("resource", "labels", "fleet"), WHOSE.values(), ids=WHOSE)
-def test_it_is_told_whose_news_it_is(resource: Resource, labels: dict[str, str], fleet: Key) -> None:
+def test_it_is_told_whose_news_it_is(resource: Resource, labels: dict[str, str], fleet: Key | None) -> None:
     loop = Listener()
-    hear(cast(Any, loop), resource, "ADDED", {"metadata": {**METADATA, "labels": labels}, **BEFORE[resource.kind]})
+    hear(
+        cast(Any, loop),
+        resource,
+        "ADDED",
+        {"metadata": {**METADATA, "labels": labels}, **BEFORE.get(resource.kind, {})},
+    )
     assert loop.of == fleet

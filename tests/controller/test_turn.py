@@ -13,8 +13,9 @@ from costwain.adapters.resources import MODEL_DEPLOYMENTS
 from costwain.controller.act import act
 from costwain.controller.hands import Hands
 from costwain.controller.loop import Loop
+from costwain.decide import decide
 from costwain.decide.rest import FEW
-from costwain.domain.plan import FleetPlan
+from costwain.domain.plan import FleetPlan, Plan
 from costwain.domain.snapshot import Fleet, Snapshot
 
 pytestmark = pytest.mark.anyio
@@ -139,6 +140,27 @@ async def test_a_fleet_whose_write_failed_is_tried_again_in_the_next_turn_though
         patch.setattr("costwain.controller.loop.act", AsyncMock(side_effect=ApiError(500, "Internal", "etcd is away")))
         await turns(loop, 1)
     assert LAST in await decided(loop, monkeypatch)
+
+
+async def test_what_came_while_a_fleet_rested_is_told_when_it_is_decided_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, _, requests = world_of(fleets=MANY, nodes=MANY)
+    requests.still = True
+    await turns(loop, 20)
+    shown = list[Snapshot]()
+
+    def note(snapshot: Snapshot) -> Plan:
+        shown.append(snapshot)
+        return decide(snapshot)
+
+    monkeypatch.setattr("costwain.controller.loop.decide", note)
+    per_s = requests.rates[NAMESPACE, LAST]
+    for part in (0.0, 0.25, 0.5, 0.75):
+        requests.rates[NAMESPACE, LAST] = part * per_s
+        await turns(loop, 1)
+    told = [f.load for snapshot in shown for f in snapshot.fleets if f.name == LAST]
+    gathered = [one for one in told if one is not None and one.lately is not None]
+    assert gathered  # it rested in some of them
+    assert all((one.arrivals_per_s or 0.0) < (one.lately or (0.0,))[0] for one in gathered)  # and fewer came before
 
 
 @pytest.mark.parametrize(("turn_s", "told"), [("0.000001", True), ("600", False)])

@@ -1,18 +1,21 @@
-"""Laws of gathering: what came while a fleet rested is told when it is decided on again, no more and no less."""
+"""Laws of gathering: what no memory has taken in yet is told until one has, no more and no less."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tests.decide.builders import NOW_S, fleet, load, replica, serving, snapshot
 
-from costwain.decide.gathered import gathered
-from costwain.domain.memory import Rest
-from costwain.domain.plan import Plan
-from costwain.domain.snapshot import Answers, Fleet, Load, Snapshot, Work
+from costwain.decide import decide
+from costwain.decide.forecast import observe_demand
+from costwain.decide.gathered import LONGEST_S, Unheard, gathered
+from costwain.domain.memory import Demand
+from costwain.domain.snapshot import Answers, Fleet, Load, Work
 
-TURN_S = 5.0
+COUNTS = st.dictionaries(
+    st.sampled_from(["full", "small"]), st.builds(lambda n: Answers(n, ((0.1, n / 2),)), st.integers(0, 50))
+)
 LOADS = st.builds(
     load,
     st.floats(0.0, 100.0, allow_subnormal=False),
@@ -20,95 +23,139 @@ LOADS = st.builds(
     running=st.integers(0, 99),
     input_tokens=st.none() | st.floats(1.0, 4000.0),
     output_tokens=st.none() | st.floats(1.0, 4000.0),
-    answers=st.dictionaries(
-        st.sampled_from(["full", "small"]), st.builds(lambda n: Answers(n, ((0.1, n / 2),)), st.integers(0, 50))
-    ),
+    answers=COUNTS,
 )
+TURNS = st.lists(st.tuples(LOADS, st.floats(0.2, 20.0)), min_size=2, max_size=6)  # each load, and seconds before it
 
 
-def resting(seen: Load | None, turn: int, work: Work | None = None) -> Fleet:
-    """A fleet that rests since turn 0, as a turn sees it."""
-    rest = Rest(since_s=NOW_S, until_s=NOW_S + 900, generation=1, pods=1, ready=1, most_per_s=200.0, most_running=200)
-    return fleet(replica("full/h100", work=work), load=seen, memory=serving(rest=rest), generation=turn)
+def heard_at(at_s: float, seen: Load | None, work: Work | None = None) -> Fleet:
+    """A fleet whose memory took in all up to an instant, as a later turn sees it."""
+    demand = Demand(at_s=at_s, fast_per_s=1.0, slow_per_s=1.0)
+    return fleet(replica("full/h100", work=work), load=seen, memory=serving(demand=demand))
 
 
-def at(turn: int, of: Fleet) -> Snapshot:
-    return snapshot(of, now_s=NOW_S + turn * TURN_S)
+def told(turns: list[tuple[Load | None, float]]) -> Load | None:
+    """What the last of some turns is told, none of which any memory took in."""
+    now_s, unheard = NOW_S, dict[str, Unheard]()
+    for seen, turn_s in turns:
+        now_s += turn_s
+        snap, unheard = gathered(unheard, snapshot(heard_at(NOW_S, seen), now_s=now_s))
+    return snap.fleets[0].load
 
 
-def rested(loads: list[Load]) -> Load:
-    """What is told of a fleet on which the turns of these loads, the first of them turn 1, didn't decide."""
-    seen = at(1, resting(loads[0], 1))
-    for turn, one in enumerate(loads[1:], 2):
-        seen = gathered(seen, Plan(seen.now_s, ()), at(turn, resting(one, turn)))
-    told = seen.fleets[0].load
-    assert told is not None
-    return told
+def known(turns: list[tuple[Load, float]]) -> Load:
+    found = told([*turns])
+    assert found is not None
+    return found
 
 
-@given(st.lists(LOADS, min_size=2, max_size=6))
-def test_as_many_requests_are_told_as_came(loads: list[Load]) -> None:
-    came = sum((one.arrivals_per_s or 0.0) * TURN_S for one in loads)
-    assert (rested(loads).arrivals_per_s or 0.0) * TURN_S * len(loads) == pytest.approx(came)
+@given(TURNS)
+def test_as_many_requests_are_told_as_came(turns: list[tuple[Load, float]]) -> None:
+    came = sum((one.arrivals_per_s or 0.0) * s for one, s in turns)
+    assert (known(turns).arrivals_per_s or 0.0) * sum(s for _, s in turns) == pytest.approx(came)
 
 
-@given(st.lists(LOADS, min_size=2, max_size=6))
-def test_every_answer_is_told_once(loads: list[Load]) -> None:
-    told = rested(loads).answers
+@given(TURNS)
+def test_every_answer_is_told_once(turns: list[tuple[Load, float]]) -> None:
+    found = known(turns).answers
     for name in ("full", "small"):
-        given_ = [one.answers[name] for one in loads if name in one.answers]
-        assert (name in told) is bool(given_)
+        given_ = [one.answers[name] for one, _ in turns if name in one.answers]
+        assert (name in found) is bool(given_)
         if given_:
-            assert told[name].count == sum(a.count for a in given_)
-            assert told[name].within(0.1) == pytest.approx(sum(a.within(0.1) for a in given_))
+            assert found[name].count == sum(a.count for a in given_)
+            assert found[name].within(0.1) == pytest.approx(sum(a.within(0.1) for a in given_))
 
 
-@given(st.lists(LOADS, min_size=2, max_size=6))
-def test_the_mean_request_lies_among_those_that_were_measured(loads: list[Load]) -> None:
-    measured = [one.input_tokens for one in loads if one.input_tokens is not None]
-    told = rested(loads).input_tokens
-    assert (told is None) is (not measured)
-    assert told is None or min(measured) - 1e-6 <= told <= max(measured) + 1e-6
+@given(TURNS)
+def test_the_mean_request_lies_among_those_that_were_measured(turns: list[tuple[Load, float]]) -> None:
+    measured = [one.input_tokens for one, _ in turns if one.input_tokens is not None]
+    found = known(turns).input_tokens
+    assert (found is None) is (not measured)
+    assert found is None or min(measured) - 1e-6 <= found <= max(measured) + 1e-6
 
 
-@given(st.lists(LOADS, min_size=2, max_size=6))
-def test_what_waits_and_runs_is_the_newest_and_the_last_turn_is_told_apart(loads: list[Load]) -> None:
-    told, newest = rested(loads), loads[-1]
-    assert (told.queued, told.running) == (newest.queued, newest.running)
-    assert told.lately == (newest.arrivals_per_s, TURN_S)
+@given(TURNS)
+def test_what_waits_and_runs_is_the_newest_and_the_last_turn_is_told_apart(turns: list[tuple[Load, float]]) -> None:
+    found, (newest, last_s) = known(turns), turns[-1]
+    assert (found.queued, found.running) == (newest.queued, newest.running)
+    assert found.lately == (newest.arrivals_per_s, pytest.approx(last_s))
 
 
-def test_of_a_fleet_that_was_decided_on_the_last_turn_alone_is_told() -> None:
-    seen, newest = at(1, resting(load(10.0), 1)), at(2, resting(load(2.0), 2))
-    fresh = fleet(load=load(2.0))
-    assert gathered(seen, Plan(seen.now_s, ()), snapshot(fresh, now_s=newest.now_s)).fleets == (fresh,)
+@given(TURNS)
+def test_it_is_told_for_how_long_nothing_came(turns: list[tuple[Load, float]]) -> None:
+    busy = [n for n, (one, _) in enumerate(turns) if one.is_busy]
+    assume(busy)
+    assert known(turns).quiet_s == pytest.approx(sum(s for _, s in turns[busy[-1] + 1 :]))
 
 
-def test_a_rate_that_could_not_be_read_makes_all_of_it_unknown() -> None:
-    assert rested([load(10.0), load(None)]).arrivals_per_s is None
+@given(TURNS)
+def test_a_gateway_that_cannot_be_read_for_a_turn_loses_nothing(turns: list[tuple[Load, float]]) -> None:
+    *before, (last, last_s) = turns
+    with_gap = told([*before, (None, 1.0), (last, last_s - 1.0 if last_s > 1.0 else last_s)])
+    assert with_gap is not None
+    assert with_gap.answers == known(turns).answers
+    assert told([*before, (None, 1.0)]) is None
 
 
-def test_a_gateway_that_could_not_be_read_tells_nothing() -> None:
-    seen = at(1, resting(load(10.0), 1))
-    (told,) = gathered(seen, Plan(seen.now_s, ()), at(2, resting(None, 2))).fleets
-    assert told.load is None
+def test_what_a_memory_took_in_is_told_no_more() -> None:
+    first = snapshot(heard_at(NOW_S, load(10.0)), now_s=NOW_S + 5)
+    _, unheard = gathered({}, first)
+    newest = heard_at(NOW_S + 5, load(2.0))
+    seen, _ = gathered(unheard, snapshot(newest, now_s=NOW_S + 10))
+    assert seen.fleets == (newest,)
 
 
-def test_what_a_pod_did_is_told_over_both_turns() -> None:
-    before = at(1, resting(load(1.0), 1, Work(NOW_S + 5, 5.0, 8.0, 10.0, 100.0)))
-    now = at(2, resting(load(1.0), 2, Work(NOW_S + 10, 5.0, 10.0, 12.0, 300.0)))
-    (told,) = gathered(before, Plan(before.now_s, ()), now).fleets
-    assert told.replicas[0].work == Work(NOW_S + 10, 10.0, 8.0, 12.0, 200.0)
+def test_after_a_decision_that_could_not_be_carried_out_the_load_is_smoothed_as_it_came() -> None:
+    turns = [(load(1.0), 5.0)] * 30
+    calm = known([*turns, (load(4.0), 5.0)])
+    (plan,) = decide(snapshot(heard_at(NOW_S, calm), now_s=NOW_S + 155)).fleets
+    assert plan.memory.demand is not None
+    assert plan.memory.demand.fast_per_s < 1.2  # of a rate of 4 over all that time it would be 3.9
+
+
+def test_what_came_in_a_pause_is_not_told_for_ever() -> None:
+    assert known([(load(100.0), LONGEST_S + 1), (load(1.0), 5.0)]).arrivals_per_s == 1.0
+
+
+def test_a_rate_that_could_not_be_read_in_one_turn_is_that_of_the_others() -> None:
+    found = known([(load(10.0), 5.0), (load(None), 5.0)])
+    assert (found.arrivals_per_s, found.lately) == (10.0, None)
+
+
+def test_a_fleet_was_busy_when_its_last_request_came_and_not_when_that_was_told() -> None:
+    found = known([(load(1.0), 5.0), (load(0.0), 5.0), (load(0.0), 5.0)])
+    memory = observe_demand(heard_at(NOW_S, found), NOW_S + 15)
+    assert memory.busy_at_s == NOW_S + 5
+
+
+def works(*pieces: tuple[float, float, float]) -> Work | None:
+    """What is told of a pod that ran so many requests before and after, with so many tokens a second, 5 s each."""
+    unheard = dict[str, Unheard]()
+    for n, (before, after, tokens) in enumerate(pieces, 1):
+        now_s = NOW_S + 5.0 * n
+        one = heard_at(NOW_S, load(1.0), Work(now_s, 5.0, before, after, tokens))
+        snap, unheard = gathered(unheard, snapshot(one, now_s=now_s))
+    return snap.fleets[0].replicas[0].work
+
+
+def test_what_a_pod_did_is_the_mean_of_all_its_readings() -> None:
+    assert works((8.0, 10.0, 100.0), (10.0, 12.0, 300.0)) == Work(NOW_S + 10, 10.0, 10.0, 10.0, 200.0, readings=2)
+
+
+def test_a_burst_at_its_end_does_not_make_a_pod_look_slower() -> None:
+    assert works((40.0, 40.0, 400.0), (40.0, 90.0, 400.0)) == Work(NOW_S + 10, 5.0, 40.0, 40.0, 400.0)
+    assert works((40.0, 90.0, 400.0), (40.0, 40.0, 400.0)) == Work(NOW_S + 10, 5.0, 40.0, 40.0, 400.0)
 
 
 def test_a_page_that_was_read_once_counts_once() -> None:
     once = Work(NOW_S + 5, 5.0, 8.0, 10.0, 100.0)
-    before = at(1, resting(load(1.0), 1, once))
-    (told,) = gathered(before, Plan(before.now_s, ()), at(2, resting(load(1.0), 2, once))).fleets
-    assert told.replicas[0].work == once
+    _, unheard = gathered({}, snapshot(heard_at(NOW_S, load(1.0), once), now_s=NOW_S + 5))
+    seen, _ = gathered(unheard, snapshot(heard_at(NOW_S, load(1.0), once), now_s=NOW_S + 10))
+    assert seen.fleets[0].replicas[0].work == once
 
 
 def test_another_fleet_of_the_same_name_inherits_nothing() -> None:
-    before = at(1, resting(load(10.0), 1))
-    new = replace(resting(load(2.0), 2), uid="another")
-    assert gathered(before, Plan(before.now_s, ()), at(2, new)).fleets == (new,)
+    _, unheard = gathered({}, snapshot(heard_at(NOW_S, load(10.0)), now_s=NOW_S + 5))
+    new = replace(heard_at(NOW_S, load(2.0)), uid="another")
+    seen, _ = gathered(unheard, snapshot(new, now_s=NOW_S + 10))
+    assert seen.fleets == (new,)

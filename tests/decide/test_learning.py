@@ -155,5 +155,11 @@ def test_law_noise_alone_never_changes_a_size(noise: list[float]) -> None:
     assert found.scalar == 1.0
 
 
+@pytest.mark.parametrize(("readings", "evidence"), [(1, 1.0), (30, 5.0)])
+def test_readings_that_were_gathered_tell_as_much_as_each_did(readings: int, evidence: float) -> None:
+    long = replace(work(), over_s=150.0, readings=readings)
+    assert updated(known(), 1.0, [long]).evidence == pytest.approx(evidence)
+
+
 def test_a_replica_without_figures_is_none_and_not_zero() -> None:
     assert Replica("p", "p", *PLACE, State.READY, 0.0).work is None

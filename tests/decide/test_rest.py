@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.decide.builders import NOW_S, fleet, ledger, load, replica, replicas, serving, snapshot, variant
+from tests.decide.builders import NOW_S, fleet, ledger, load, pool, replica, replicas, serving, snapshot, variant
 from tests.decide.resting import COMES, MANY, TURN_S, beside, quiet, settled, told, wide
 from tests.decide.shared_world import shared
 
@@ -34,6 +34,10 @@ def test_with_few_fleets_none_rests_and_none_remembers_a_rest() -> None:
     seen = settled(FEW)
     assert len(decided(seen)) == FEW
     assert {f.memory.rest for f in seen.fleets} == {None}
+
+
+def test_of_very_many_a_turn_decides_on_as_many_as_a_round_needs() -> None:
+    assert len(decided(settled(ROUND * FEW + 100))) == FEW + 3
 
 
 def test_each_has_its_turn_within_a_round() -> None:
@@ -92,6 +96,13 @@ def test_a_fleet_rests_on_when(change: Callable[[Fleet], Fleet]) -> None:
     assert seen.fleets[-1].name not in decided(with_last(seen, change(seen.fleets[-1])))
 
 
+def test_a_fleet_is_decided_on_as_soon_as_it_may_scale_to_zero() -> None:
+    (one,) = quiet(1, scaling={"scaleToZeroAfterSeconds": 60})
+    seen = beside(replace(one, load=load(0.0), memory=one.memory.model_copy(update={"busy_at_s": NOW_S - 30.0})))
+    assert "one" not in decided(seen)
+    assert "one" in decided(replace(seen, now_s=NOW_S + 30.0))
+
+
 def test_members_of_a_shared_budget_never_rest() -> None:
     seen = replace(settled(), budgets=(shared("team", amount="1000"),))
     assert len(decided(seen)) == MANY
@@ -102,6 +113,40 @@ def test_where_accelerators_are_short_all_are_asked_who_gives_way() -> None:
     busy = replace(seen.fleets[0], load=load(400.0, running=4))
     short = {name: replace(p, total=p.used + 1) for name, p in seen.pools.items()}
     assert len(decided(replace(seen, fleets=(busy, *seen.fleets[1:]), pools=short))) == MANY
+
+
+def test_where_they_are_short_in_one_pool_nobody_is_asked_who_cannot_run_there() -> None:
+    rungs = [variant("small", ["l40s"])]
+    alone = fleet(replica("small/l40s"), variants=rungs, name="one", load=load(400.0), memory=serving("small"))
+    calm = settled()
+    short = replace(calm, fleets=(*calm.fleets, alone), pools={**calm.pools, "l40s": pool("l40s", total=1, used=1)})
+    plan = decide(short)
+    assert next(p for p in plan.fleets if p.name == "one").reasons[0].code == "AcceleratorsShort"
+    assert len(plan.fleets) == FEW + 1
+
+
+def test_who_competes_does_not_rest() -> None:
+    busy = [replace(f, load=load(40.0, running=4)) for f in quiet(MANY)]
+    where = {name: replace(p, total=p.used + 1) for name, p in wide(busy).items()}
+    plan = decide(snapshot(*busy, where=where))
+    assert {p.memory.rest for p in plan.fleets if "AcceleratorsContested" in {w.code for w in p.reasons}} == {None}
+
+
+def test_a_wish_of_one_that_rests_counts_in_a_contest() -> None:
+    """It waits for its dwell time on the lower rung, on a pool where the upper one could start."""
+    rungs = [variant("full", ["h100"]), variant("small", ["mi300x"])]
+    (one,) = quiet(1, variants=rungs, priority=10)
+    low = replace(
+        one, replicas=(replica("small/mi300x"),), deployed={("small", "mi300x"): 1},
+        memory=one.memory.model_copy(update={"target": "small", "shares": {"small": 100}, "target_since_s": NOW_S}),
+    )  # fmt: skip
+    seen = beside(low)
+    waiting = seen.fleets[-1]
+    assert waiting.memory.rest is not None
+    assert waiting.memory.rest.wants == {"h100": 1}
+    rival = fleet(name="rival", uid="rival", variants=[variant("full", ["h100"])], load=load(COMES, queued=1))
+    where = {**seen.pools, "h100": pool("h100", total=1)}
+    assert "one" in decided(replace(seen, fleets=(*seen.fleets, rival), pools=where))
 
 
 MONEY = {"amount": "2.00", "period": "Hour"}
@@ -134,6 +179,14 @@ MOVES: dict[str, Fleet] = {
         load=load(COMES),
         memory=serving(shares={"full": 10, "small": 90}),
     ),
+    "pods of another rung still stand": fleet(
+        replica("full/mi300x"),
+        replica("small/mi300x"),
+        load=load(COMES),
+        memory=serving(stepped_at_s=NOW_S - 1),
+        gateway={"mode": "None"},
+        scaling={"minReplicas": 1},
+    ),
     "a pod waits for its node": fleet(replica("full/mi300x", State.PENDING), load=load(COMES), memory=serving()),
     "a pod is to be started": fleet(load=load(COMES), memory=serving()),
 }
@@ -144,13 +197,6 @@ def test_a_fleet_is_decided_on_in_every_turn_while(moving: Fleet) -> None:
     seen = beside(moving)
     assert "one" in decided(seen)
     assert "one" in decided(replace(seen, fleets=told(seen), now_s=seen.now_s + TURN_S))
-
-
-def test_who_lost_a_contest_has_its_turn_as_soon_as_there_is_room() -> None:
-    busy = tuple(replace(f, load=load(400.0, running=4)) for f in settled().fleets)
-    short = {name: replace(p, total=p.used + 1) for name, p in wide(busy).items()}
-    first = replace(settled(), fleets=busy, pools=short)
-    assert len(decided(replace(first, fleets=told(first), pools=wide(busy)))) == MANY
 
 
 def test_replicas_that_stand_for_what_was_needed_before_are_looked_at_every_few_turns() -> None:

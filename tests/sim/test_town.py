@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
+from tests.decide.resting import settled
 from tests.sim.worlds import carries, pool, setup, steady
 
+from costwain.decide import decide
 from costwain.decide.rest import FEW
 from costwain.domain.plan import Plan
 from costwain.domain.snapshot import Snapshot
@@ -24,6 +27,23 @@ class Counting(Ours):
         plan = super().decide(snapshot)
         self.decided.append(len(plan.fleets))
         return plan
+
+
+def test_the_policy_is_told_what_came_while_a_fleet_rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, shown = settled(), list[Snapshot]()
+
+    def note(snapshot: Snapshot) -> Plan:
+        shown.append(snapshot)
+        return decide(snapshot)
+
+    monkeypatch.setattr("costwain.sim.policy.decide", note)
+    policy = Ours()
+    for turn in range(2):
+        policy.decide(replace(seen, now_s=seen.now_s + turn))
+    assert shown[0].fleets[-1].load == seen.fleets[-1].load
+    last = shown[1].fleets[-1].load
+    assert last is not None
+    assert last.lately is not None
 
 
 def test_fleets_that_rest_are_served_and_paid_as_one_that_never_does() -> None:

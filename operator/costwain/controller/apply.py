@@ -12,6 +12,7 @@ from costwain.domain import names
 
 Object = dict[str, Any]
 AGAIN_PER_S = 5.0  # of a thousand fleets' manifests each is then looked after within a quarter of an hour
+FORGOTTEN_S = 3600.0  # no fleet rests for longer, so that what it has isn't asked for
 _UNSURE = object()  # made of we don't know what: it is old, or only a part of it was written
 
 
@@ -34,8 +35,9 @@ class Applier:
         for what, (made_of, at_s) in list(self._kept.items()):
             if now_s - at_s < self._again_s:
                 return
-            if made_of is _UNSURE:  # nobody has wanted it since
-                del self._kept[what]
+            if made_of is _UNSURE:
+                if now_s - at_s >= self._again_s + FORGOTTEN_S:  # nobody has wanted it since
+                    del self._kept[what]
             elif self._pace.allows(now_s):
                 self._kept[what] = (_UNSURE, at_s)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import kopf
 
-from costwain.adapters.resources import MODEL_DEPLOYMENTS, Resource
-from costwain.controller.cache import key_of, owner_of
+from costwain.adapters.resources import ACCELERATOR_POOLS, INFERENCE_BUDGETS, MODEL_DEPLOYMENTS, Resource
+from costwain.controller.cache import Key, key_of, owner_of
 from costwain.controller.loop import WATCHED, Loop
 from costwain.controller.news import is_news
 from costwain.domain import names
@@ -66,4 +66,11 @@ def hear(loop: Loop, resource: Resource, what: str | None, obj: dict[str, Any]) 
     else:
         loop.cache.put(resource, obj, time.time())
     if what == "DELETED" or is_news(resource, before, obj):
-        loop.wake(key_of(obj) if resource is MODEL_DEPLOYMENTS else owner_of(resource, obj))
+        loop.wake(_whose(resource, obj))
+
+
+def _whose(resource: Resource, obj: dict[str, Any]) -> Key | None:
+    """The fleet for which it is news, or None for all; a node's, of which there are many, is nobody's."""
+    if resource in (ACCELERATOR_POOLS, INFERENCE_BUDGETS):
+        return None
+    return key_of(obj) if resource is MODEL_DEPLOYMENTS else owner_of(resource, obj)

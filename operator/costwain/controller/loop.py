@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -34,10 +33,10 @@ from costwain.controller.pods import bill_of
 from costwain.controller.refusals import refuse, report_pools
 from costwain.controller.settings import Settings
 from costwain.controller.statuses import Statuses
+from costwain.controller.stirred import Stirred
 from costwain.decide import decide
-from costwain.decide.gathered import gathered
+from costwain.decide.gathered import Unheard, gathered
 from costwain.decide.metering import Watch, labelled, meter
-from costwain.decide.rest import awake
 from costwain.domain import names
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.memory import Memory
@@ -70,16 +69,14 @@ class Loop:
         folder = settings.record_dir
         self._recorder = Recorder(Path(folder), settings.record_turns) if folder else None
         self._parsed, self._memories = Parsed(), dict[str, Memory]()
-        self._last: tuple[Snapshot, Plan] | None = None
-        self._stirred = set[Key]()  # fleets that the next turn lets rest no longer
+        self._unheard, self._stirred = dict[str, Unheard](), Stirred()
         self._woken = asyncio.Event()
         self._watched_until_wall_s = 0.0
         self.turned_at_s: float | None = None  # monotonic; the liveness probe asks
 
     def wake(self, of: Key | None = None) -> None:
-        """Something changed: the next turn comes soon, and decides on the fleet of which it was."""
-        if of is not None:
-            self._stirred.add(of)
+        """Something changed of a fleet, or for all of them: the next turn comes soon and decides on those."""
+        self._stirred.add(of)
         self._woken.set()
 
     async def run(self, is_leader: Callable[[], bool], epoch: int, mark_wall_s: float | None) -> None:
@@ -120,9 +117,8 @@ class Loop:
         await self._meter(seen, epoch)
         known = Known(loads, self._ledgers.all, self._memories)
         snapshot, refused = observe(self.cache, self._parsed, seen, known, self._clock.now_s())
-        snapshot = self._stir(snapshot if self._last is None else gathered(*self._last, snapshot))
+        snapshot, self._unheard = gathered(self._unheard, self._stirred.taken(snapshot))
         plan = decide(snapshot)
-        self._last = snapshot, plan
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.keep, snapshot, plan)
         await self._act_on_all(plan, snapshot, is_leader, epoch)
@@ -167,14 +163,6 @@ class Loop:
         except Exception:  # what is odd about one fleet must not end the turn of all others
             self._stirred.add(fleet.key)
             _log.exception("%s/%s: unexpected error, going on with the others", fleet.namespace, fleet.name)
-
-    def _stir(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot in which fleets of which something changed rest no longer."""
-        stirred, self._stirred = self._stirred, set()
-        if not stirred:
-            return snapshot
-        fleets = (f.remembering(awake(f.memory)) if f.key in stirred else f for f in snapshot.fleets)
-        return replace(snapshot, fleets=tuple(fleets))
 
     async def _fence(self, key: Key, epoch: int) -> None:
         ledger = self._ledgers.get(key)

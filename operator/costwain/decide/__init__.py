@@ -20,7 +20,7 @@ from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import Aim, arrange, wanted
-from costwain.decide.rest import are_many, due, laid_to_rest
+from costwain.decide.rest import Turn, are_many, due, laid_to_rest
 from costwain.decide.shared import Pot, share, told, with_claim
 from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
@@ -46,14 +46,16 @@ class _Apart(NamedTuple):
 
 def decide(snapshot: Snapshot) -> Plan:
     """One plan for all fleets but those that rest; where accelerators are short none does."""
-    apart = _apart(snapshot, due(snapshot))
-    if apart.settled.reach and len(apart.fleets) < len(snapshot.fleets):  # one that rests may be who gives way
-        apart = _apart(snapshot, snapshot.fleets)
+    turn = due(snapshot)
+    apart = _apart(snapshot, turn)
+    woken = turn.with_rivals(apart.settled.reach)
+    if len(woken.fleets) > len(turn.fleets):  # one that rests may be who gives way, or who comes first
+        apart = _apart(snapshot, woken)
     return _together(snapshot, apart)
 
 
-def _apart(snapshot: Snapshot, chosen: Sequence[Fleet]) -> _Apart:
-    fleets = sorted(chosen, key=lambda f: (-f.spec.priority, f.key))
+def _apart(snapshot: Snapshot, turn: Turn) -> _Apart:
+    fleets = sorted(turn.fleets, key=lambda f: (-f.spec.priority, f.key))
     members = asking(snapshot, fleets)
     pots = share(snapshot, [member.case for member in members.values()])
     pools, now_s = snapshot.pools, snapshot.now_s
@@ -63,8 +65,9 @@ def _apart(snapshot: Snapshot, chosen: Sequence[Fleet]) -> _Apart:
         else understood(with_claim(f, None), pools, now_s)
         for f in fleets
     }
+    cases = [alone[f.key].case for f in fleets]
     shared = {key: tuple(pot.purses[key] for pot in pots if key in pot.purses) for key in alone} if pots else {}
-    return _Apart(fleets, alone, pots, shared, contest([alone[f.key].case for f in fleets], pools, shared))
+    return _Apart(fleets, alone, pots, shared, contest(cases, pools, shared, turn.wanted))
 
 
 def _together(snapshot: Snapshot, apart: _Apart) -> Plan:

@@ -1,6 +1,7 @@
 """Contest: which fleets compete for accelerators, and how many each of them may hold while they do."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from costwain.decide.budget import Purse, purse
@@ -59,10 +60,18 @@ class Contest:
     reach: Set[str] = frozenset()
 
 
-def contest(cases: Sequence[Case], pools: Mapping[str, Pool], shared: Mapping[Key, tuple[Purse, ...]]) -> Contest:
-    """Settles who may hold how many accelerators, where more are wanted than there are; `cases` by rank."""
+def contest(
+    cases: Sequence[Case],
+    pools: Mapping[str, Pool],
+    shared: Mapping[Key, tuple[Purse, ...]],
+    beside: Mapping[str, int],
+) -> Contest:
+    """Settles who may hold how many accelerators, where more are wanted than there are; `cases` by rank.
+
+    `beside`: accelerators by pool that others want, who aren't among the cases.
+    """
     moving = [case for case in cases if _moves(case)]
-    reach = _contested(moving, pools)
+    reach = _contested(moving, pools, beside)
     if not reach:
         return Contest({}, {})
     found = []
@@ -104,15 +113,13 @@ def _pools_of(case: Case) -> set[str]:
     return {option.place[1] for rung in case.eligible for option in rung.options}
 
 
-def _contested(cases: Sequence[Case], pools: Mapping[str, Pool]) -> set[str]:
+def _contested(cases: Sequence[Case], pools: Mapping[str, Pool], beside: Mapping[str, int]) -> set[str]:
     """Pools of which more is wanted than there is, and those to which their fleets could turn instead, and so on."""
-    wanted: dict[str, int] = {}
-    short = set[str]()
+    total, short = Counter(beside), set[str]()
     for case in cases:
-        for name, n in _more(case):
-            wanted[name] = wanted.get(name, 0) + n
+        total.update(wanted(case))
         short |= _squeezed(case)
-    reach = short | {name for name, n in wanted.items() if n > pools[name].free}
+    reach = short | {name for name, n in total.items() if name in pools and n > pools[name].free}
     grown = bool(reach)
     while grown:
         before = len(reach)
@@ -124,14 +131,16 @@ def _contested(cases: Sequence[Case], pools: Mapping[str, Pool]) -> set[str]:
     return reach
 
 
-def _more(case: Case) -> Iterator[tuple[str, int]]:
-    """Accelerators by pool that the best offer needs beyond what the fleet holds there."""
-    offer = best_offer(case)
-    if offer is not None:
-        for place, n in offer[1].counts.items():
-            more = n * offer[0].by_place[place].accelerators - case.fleet.accelerators.get(place, 0)
-            if more > 0:
-                yield place[1], more
+def wanted(case: Case) -> dict[str, int]:
+    """Accelerators by pool that the best offer needs beyond what the fleet holds there, if it wants anything."""
+    offer = best_offer(case) if _moves(case) else None
+    if offer is None:
+        return {}
+    beyond = {
+        place[1]: n * offer[0].by_place[place].accelerators - case.fleet.accelerators.get(place, 0)
+        for place, n in offer[1].counts.items()
+    }
+    return {name: n for name, n in beyond.items() if n > 0}
 
 
 def _squeezed(case: Case) -> set[str]:

@@ -55,12 +55,11 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
         input_tokens=_possible(fleet.load.input_tokens),
         output_tokens=_possible(fleet.load.output_tokens),
     )
-    busy = load.waiting + load.active > 0 or (load.arrivals_per_s or 0) > 0
     return fleet.memory.model_copy(
         update={
             "demand": _smoothed(fleet.memory.demand, load, now_s),
             "season": _seasoned(fleet.memory, load, now_s),
-            "busy_at_s": now_s if busy else fleet.memory.busy_at_s,
+            "busy_at_s": now_s - load.quiet_s if load.is_busy else fleet.memory.busy_at_s,
         }
     )
 

@@ -1,54 +1,72 @@
-"""Gathered: what came since a fleet was last decided on, where a turn or more left it as it was."""
+"""Gathered: what was told of a fleet since its memory last took it in, where a turn or more didn't get that far.
+
+That is so while it rests, and where a turn could not be carried out or read.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from costwain.decide.learning import steady
 from costwain.domain.once import changed
-from costwain.domain.plan import Plan
 from costwain.domain.snapshot import Answers, Fleet, Load, Replica, Snapshot, Work
 
-
-def gathered(before: Snapshot, plan: Plan, now: Snapshot) -> Snapshot:
-    """The snapshot in which no fleet has lost what its gateway and pods told in turns that didn't decide on it.
-
-    `before` is the turn before, gathered itself, and `plan` what was decided on it.
-    """
-    decided = {fleet_plan.key for fleet_plan in plan.fleets}
-    waiting = {f.uid: f for f in before.fleets if f.key not in decided}
-    if not waiting:
-        return now
-    turn_s = now.now_s - before.now_s
-    return replace(now, fleets=tuple(_since(waiting.get(f.uid), f, before.now_s, turn_s) for f in now.fleets))
+LONGEST_S = 900.0  # what is older says nothing about now, as of a fleet that was paused
 
 
-def _since(before: Fleet | None, now: Fleet, at_s: float, turn_s: float) -> Fleet:
-    """The fleet with what came before its newest readings, the turn before at `at_s`."""
-    rest = now.memory.rest
-    if before is None or rest is None or before.load is None or now.load is None:
-        return now
-    load = _both(before.load, now.load, (max(0.0, at_s - rest.since_s), turn_s))
-    return replace(now, load=load, replicas=_worked(before.replicas, now.replicas))
+@dataclass(frozen=True)
+class Unheard:
+    """A load and what pods did, over so many seconds up to an instant (fleet seconds)."""
+
+    load: Load
+    replicas: tuple[Replica, ...]
+    over_s: float
+    until_s: float
+
+
+def gathered(before: Mapping[str, Unheard], seen: Snapshot) -> tuple[Snapshot, dict[str, Unheard]]:
+    """The snapshot with what no memory has taken in yet, by uid as the turn before left it; and that for the next."""
+    fleets, kept = list[Fleet](), dict[str, Unheard]()
+    for fleet in seen.fleets:
+        told, demand = before.get(fleet.uid), fleet.memory.demand
+        if told is not None and (demand is None or demand.at_s >= told.until_s or told.over_s > LONGEST_S):
+            told = None
+        if fleet.load is None and told is not None:
+            kept[fleet.uid] = told
+        elif fleet.load is not None and demand is not None:
+            over_s = seen.now_s - (demand.at_s if told is None else told.until_s)
+            if told is not None:
+                fleet = _with(fleet, fleet.load, told, over_s)
+                over_s += told.over_s
+            assert fleet.load is not None
+            kept[fleet.uid] = Unheard(fleet.load, fleet.replicas, over_s, seen.now_s)
+        fleets.append(fleet)
+    return replace(seen, fleets=tuple(fleets)), kept
+
+
+def _with(fleet: Fleet, load: Load, told: Unheard, turn_s: float) -> Fleet:
+    both = _both(told.load, load, (told.over_s, turn_s))
+    return replace(fleet, load=both, replicas=_worked(told.replicas, fleet.replicas))
 
 
 def _both(before: Load, now: Load, for_s: tuple[float, float]) -> Load:
     """What came in both, each over so many seconds; what waits and runs is the newest."""
-    came = [
-        None if x.arrivals_per_s is None else x.arrivals_per_s * s for x, s in zip((before, now), for_s, strict=True)
-    ]
+    rates = before.arrivals_per_s, now.arrivals_per_s
+    came = [(rate or 0.0) * s for rate, s in zip(rates, for_s, strict=True)]
     return replace(
         now,
-        arrivals_per_s=_mean((before.arrivals_per_s, now.arrivals_per_s), for_s) if None not in came else None,
+        arrivals_per_s=_mean(rates, for_s),
         input_tokens=_mean((before.input_tokens, now.input_tokens), came),
         output_tokens=_mean((before.output_tokens, now.output_tokens), came),
         tokens_per_s=_mean((before.tokens_per_s, now.tokens_per_s), for_s),
         answers=_summed(before.answers, now.answers),
         lately=None if now.arrivals_per_s is None else (now.arrivals_per_s, for_s[1]),
+        quiet_s=0.0 if now.is_busy else before.quiet_s + for_s[1],
     )
 
 
-def _mean(values: Iterable[float | None], weights: Iterable[float | None]) -> float | None:
-    """The weighted mean of those that are known; of equal ones where nothing has weight, the newest."""
-    known = [(value, weight or 0.0) for value, weight in zip(values, weights, strict=True) if value is not None]
+def _mean(values: Iterable[float | None], weights: Iterable[float]) -> float | None:
+    """The weighted mean of those that are known; where none of them has weight, the newest."""
+    known = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
     total = sum(weight for _, weight in known)
     if total <= 0:
         return known[-1][0] if known else None
@@ -58,10 +76,8 @@ def _mean(values: Iterable[float | None], weights: Iterable[float | None]) -> fl
 def _summed(before: Mapping[str, Answers], now: Mapping[str, Answers]) -> Mapping[str, Answers]:
     if not before or not now:
         return now or before
-    return {
-        name: before[name] + now[name] if name in before and name in now else {**before, **now}[name]
-        for name in sorted({*before, *now})
-    }
+    both = {name: before[name] + now[name] for name in before if name in now}
+    return {**before, **now, **both}
 
 
 def _worked(before: Iterable[Replica], now: tuple[Replica, ...]) -> tuple[Replica, ...]:
@@ -75,9 +91,12 @@ def _worked(before: Iterable[Replica], now: tuple[Replica, ...]) -> tuple[Replic
 
 
 def _longer(before: Work, now: Work) -> Work:
-    """Two works of a pod one after the other; the same one twice is one."""
+    """What a pod did in two stretches, of which those count that say at which batch; the same one twice is one."""
     if now.at_s <= before.at_s:
         return before
+    if not (steady(before) and steady(now)):
+        return replace(before, at_s=now.at_s) if steady(before) else now
     over_s = before.over_s + now.over_s
-    tokens = before.tokens_per_s * before.over_s + now.tokens_per_s * now.over_s
-    return Work(now.at_s, over_s, before.running_before, now.running, tokens / over_s if over_s else 0.0)
+    batch = (before.batch * before.over_s + now.batch * now.over_s) / over_s
+    tokens = (before.tokens_per_s * before.over_s + now.tokens_per_s * now.over_s) / over_s
+    return Work(now.at_s, over_s, batch, batch, tokens, before.readings + now.readings)

@@ -52,7 +52,7 @@ def learn(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float)
 def updated(before: Learned, ratio: float, told: Iterable[Work]) -> Learned:
     """What is known after one more observation of real speed over the prior's."""
     newest = max(told, key=lambda work: work.at_s)
-    weight = min(newest.over_s, EVIDENCE_S) / EVIDENCE_S
+    weight = min(newest.over_s / EVIDENCE_S, newest.readings)
     surprise = math.log(ratio) - math.log(before.ratio)
     moved = max(-SURPRISE, min(SURPRISE, surprise)) * weight / (PRIOR_EVIDENCE + before.evidence + weight)
     found = max(BOUNDS[0], min(BOUNDS[1], before.ratio * math.exp(moved)))
@@ -76,7 +76,7 @@ def _works(fleet: Fleet, now_s: float) -> dict[Place, list[Work]]:
     """What warm pods did between their last two readings, by place."""
     found: dict[Place, list[Work]] = {}
     for r in fleet.replicas:
-        if r.work is not None and _warm(r, now_s) and _steady(r.work):
+        if r.work is not None and _warm(r, now_s) and steady(r.work):
             found.setdefault(r.place, []).append(r.work)
     return found
 
@@ -85,7 +85,7 @@ def _warm(replica: Replica, now_s: float) -> bool:
     return replica.state is State.READY and now_s - replica.since_s >= WARM_UP_S
 
 
-def _steady(work: Work) -> bool:
+def steady(work: Work) -> bool:
     """Whether the batch behind the tokens is known: about as many requests ran at both ends."""
     least, most = sorted((work.running_before, work.running))
     return least >= LEAST_RUNNING and most <= STEADY * least and work.tokens_per_s > 0 and work.over_s > 0

@@ -8,12 +8,15 @@ That less comes stirs nobody: replicas are kept for minutes anyhow, and the turn
 """
 
 import math
-from collections.abc import Collection, Sequence
-from heapq import nsmallest
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from costwain.decide.budget import stopping_s
 from costwain.decide.case import DOWN_MARGIN, Case
+from costwain.decide.contest import wanted
 from costwain.decide.forecast import SLICES
+from costwain.decide.known import known
 from costwain.decide.shared import is_member
 from costwain.decide.split import Key
 from costwain.domain.memory import Memory, Rest
@@ -32,10 +35,41 @@ SIGMAS = 2.0  # of chance: one that is stirred for nothing costs a decision
 CALM = ("Serves", "Idle")
 
 
-def due(snapshot: Snapshot) -> Sequence[Fleet]:
-    """The fleets on which this turn decides: all that don't rest, and those that have rested for longest."""
+@dataclass(frozen=True)
+class Turn:
+    """The fleets on which a turn decides, and those that rest."""
+
+    fleets: Sequence[Fleet]
+    resting: Sequence[Fleet] = ()
+
+    @property
+    def wanted(self) -> Mapping[str, int]:
+        """Accelerators by pool that those that rest would take beyond their own."""
+        found = Counter[str]()
+        for fleet in self.resting:
+            if fleet.memory.rest is not None and fleet.memory.rest.wants:
+                found.update(fleet.memory.rest.wants)
+        return found
+
+    def with_rivals(self, short: Set[str]) -> "Turn":
+        """The same with all that may run on these pools, or on those to which one of them could turn, and so on."""
+        if not short or not self.resting:
+            return self
+        reach, before = set(short), -1
+        while len(reach) > before:
+            before = len(reach)
+            for fleet in (*self.fleets, *self.resting):
+                if not known(fleet.spec).most.keys().isdisjoint(reach):
+                    reach |= known(fleet.spec).most.keys()
+        rivals = [f for f in self.resting if not known(f.spec).most.keys().isdisjoint(reach)]
+        others = [f for f in self.resting if known(f.spec).most.keys().isdisjoint(reach)]
+        return Turn([*self.fleets, *rivals], others)
+
+
+def due(snapshot: Snapshot) -> Turn:
+    """This turn's fleets: all that have no rest, and those that have rested for longest."""
     if not are_many(snapshot.fleets):
-        return snapshot.fleets
+        return Turn(snapshot.fleets)
     awake, resting = list[Fleet](), list[tuple[float, Key, Fleet]]()
     for fleet in snapshot.fleets:
         rest = fleet.memory.rest
@@ -43,8 +77,10 @@ def due(snapshot: Snapshot) -> Sequence[Fleet]:
             awake.append(fleet)
         else:
             resting.append((rest.since_s, fleet.key, fleet))
-    turns = nsmallest(max(FEW, math.ceil(len(snapshot.fleets) / ROUND)), resting)
-    return [*awake, *(fleet for _, _, fleet in turns)]
+    resting.sort()
+    turns = max(FEW, math.ceil(len(snapshot.fleets) / ROUND))
+    longest, others = resting[:turns], resting[turns:]
+    return Turn([*awake, *(fleet for _, _, fleet in longest)], [fleet for _, _, fleet in others])
 
 
 def are_many(fleets: Collection[Fleet]) -> bool:
@@ -110,13 +146,23 @@ def _rest(case: Case, plan: FleetPlan) -> Rest | None:
     most = comes + max(DRIFT * comes, ROOM * room)
     return Rest(
         since_s=case.now_s,
-        until_s=min(case.now_s + for_s, math.inf if plan.money.end_s is None else plan.money.end_s),
+        until_s=min((case.now_s + for_s, *_ends(case, plan))),
         generation=fleet.generation,
         pods=len(fleet.replicas),
         ready=len(fleet.ready),
         most_per_s=most,
         most_running=round(_by_chance(load.active * (most / comes if comes else 1.0))),
+        wants=wanted(case),
     )
+
+
+def _ends(case: Case, plan: FleetPlan) -> Iterator[float]:
+    """Instants at which something else is to be done though nothing happens."""
+    if plan.money.end_s is not None:
+        yield plan.money.end_s
+    scaling, busy_at_s = case.fleet.spec.scaling, plan.memory.busy_at_s
+    if busy_at_s is not None and len(case.fleet.replicas) > scaling.min_replicas and not case.expected.idle:
+        yield busy_at_s + scaling.scale_to_zero_after_seconds
 
 
 def _stays(fleet: Fleet, plan: FleetPlan) -> bool:
@@ -126,6 +172,7 @@ def _stays(fleet: Fleet, plan: FleetPlan) -> bool:
         all(r.state in (State.READY, State.STARTING) for r in fleet.replicas)
         and fleet.counts == asked == {place: n for place, n in fleet.deployed.items() if n}
         and plan.shares == fleet.memory.shares == {plan.target: 100}
+        and all(variant == plan.target for variant, _ in asked)
         and not (plan.drain or plan.undrain or plan.news)
     )
 

@@ -107,6 +107,9 @@ class Rest(Kept):
     ready: int = Field(ge=0, description="Those that served.")
     most_per_s: float = Field(ge=0, description="Arrivals a second up to which that is so.")
     most_running: int = Field(ge=0, description="Requests that may run until then.")
+    wants: Annotated[dict[Name, int], Field(max_length=32)] = Field(
+        default_factory=dict, description="Accelerators by pool that it would take, whatever they cost, beyond its own."
+    )
 
 
 class Memory(Kept):

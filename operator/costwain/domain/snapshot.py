@@ -28,7 +28,8 @@ class State(Enum):
 class Work:
     """What a pod did between two readings of its metrics, `over_s` apart, the later at `at_s` (fleet seconds).
 
-    Requests that ran at either reading; tokens of answers a second in between.
+    Requests that ran at either reading; tokens of answers a second in between. `readings`: of how many such stretches
+    it is the mean, one after the other.
     """
 
     at_s: float
@@ -36,6 +37,7 @@ class Work:
     running_before: float
     running: float
     tokens_per_s: float
+    readings: int = 1
 
     @property
     def batch(self) -> float:
@@ -120,7 +122,8 @@ class Load:
     `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
     at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
     `answers` since the last turn by variant, of engines that tell. Where a fleet rested, all this is since it was last
-    decided on, and `lately` is (arrivals a second, seconds) of the last turn alone.
+    decided on; `lately` is (arrivals a second, seconds) of the last turn alone, and `quiet_s` for how long no request
+    has come, waited or run.
     `api_keys` that the gateway lets in, None where it lets everybody in or doesn't say.
     """
 
@@ -133,6 +136,7 @@ class Load:
     answers: Mapping[str, Answers] = field(default_factory=dict)
     api_keys: int | None = None
     lately: tuple[float, float] | None = None
+    quiet_s: float = 0.0
 
     @property
     def waiting(self) -> int:
@@ -141,6 +145,11 @@ class Load:
     @property
     def active(self) -> int:
         return sum(self.running.values())
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any request came, waits or runs."""
+        return self.waiting + self.active > 0 or (self.arrivals_per_s or 0.0) > 0
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from costwain.decide import decide
-from costwain.decide.gathered import gathered
+from costwain.decide.gathered import Unheard, gathered
 from costwain.domain.plan import Plan
 from costwain.domain.snapshot import Snapshot
 
@@ -23,11 +23,9 @@ class Ours:
     """The operator itself."""
 
     def __init__(self) -> None:
-        self._last: tuple[Snapshot, Plan] | None = None
+        self._unheard = dict[str, Unheard]()
 
     def decide(self, snapshot: Snapshot) -> Plan:
         """The same function as in a cluster, told the same of fleets that rested."""
-        seen = snapshot if self._last is None else gathered(*self._last, snapshot)
-        plan = decide(seen)
-        self._last = seen, plan
-        return plan
+        seen, self._unheard = gathered(self._unheard, snapshot)
+        return decide(seen)
