@@ -43,7 +43,7 @@ def test_the_policy_is_told_what_came_while_a_fleet_rested(monkeypatch: pytest.M
     assert shown[0].fleets[-1].load == seen.fleets[-1].load
     last = shown[1].fleets[-1].load
     assert last is not None
-    assert last.lately is not None
+    assert last.fast_per_s is not None
 
 
 def test_fleets_that_rest_are_served_and_paid_as_one_that_never_does() -> None:

@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 
 from costwain.decide.capacity import RequestShape
 from costwain.decide.season import observe_season, rise
+from costwain.decide.smoothing import FAST_S, SLOW_S, ewma, is_busy, possible, taken_in
 from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
-FAST_S = 45.0  # follows a burst within a minute
-SLOW_S = 240.0  # remembers the level around it
-SPREAD_S = 1800.0  # how long bursts are remembered
 BURST_SIGMAS = 3.0  # what a burst may be above the level without making a queue
 BURST_TTFT_S = 6.0  # where the first token is due this soon; where it may come later, a burst waits: less in proportion
 ROUNDED = 0.5  # of a replica is there for bursts anyhow, on average, since there are only whole ones
@@ -19,7 +17,6 @@ SERVED_S = 60.0  # for which a replica that was bought for a forecast has served
 LEAD = 0.75  # of what a rise that is under way would bring while a replica starts, if it went on in a straight line
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
 HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
-SHAPE_S = 300.0  # the mean request drifts slowly; a turn's few answers say little of it
 GRID = 24  # steps an octave of mean tokens
 FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
 
@@ -51,15 +48,15 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
         return fleet.memory
     load = replace(
         fleet.load,
-        arrivals_per_s=_possible(fleet.load.arrivals_per_s),
-        input_tokens=_possible(fleet.load.input_tokens),
-        output_tokens=_possible(fleet.load.output_tokens),
+        arrivals_per_s=possible(fleet.load.arrivals_per_s),
+        input_tokens=possible(fleet.load.input_tokens),
+        output_tokens=possible(fleet.load.output_tokens),
     )
     return fleet.memory.model_copy(
         update={
-            "demand": _smoothed(fleet.memory.demand, load, now_s),
+            "demand": taken_in(fleet.memory.demand, load, now_s),
             "season": _seasoned(fleet.memory, load, now_s),
-            "busy_at_s": now_s - load.quiet_s if load.is_busy else fleet.memory.busy_at_s,
+            "busy_at_s": now_s - load.quiet_s if is_busy(load) else fleet.memory.busy_at_s,
         }
     )
 
@@ -110,7 +107,8 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     peaks = memory.peaks
     if fleet.load:
         came = memory.demand.slow_per_s if memory.demand else 0.0
-        newest = Peak(at_s=now_s, replicas=needed / replica.per_s, came=came / replica.per_s)
+        highest = max(needed, _highest(memory.demand, fleet.load, ttft_s, replica))
+        newest = Peak(at_s=now_s, replicas=highest / replica.per_s, came=came / replica.per_s)
         peaks = _with_peak(peaks, newest, window_s)
     quiet_s = now_s - (memory.busy_at_s if memory.busy_at_s is not None else -math.inf)
     found = Forecast(
@@ -122,16 +120,28 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     return found, memory.model_copy(update={"peaks": peaks})
 
 
+def _highest(demand: Demand | None, load: Load, ttft_s: float, replica: Replica) -> float:
+    """The same at its highest in turns before this one that no memory took in."""
+    if demand is None or load.highest_per_s <= demand.fast_per_s:
+        return 0.0
+    return _with_bursts(demand.model_copy(update={"fast_per_s": load.highest_per_s}), ttft_s, replica)
+
+
 def _with_bursts(demand: Demand, ttft_s: float, replica: Replica) -> float:
     """The level with the bursts that it has had, or where the rise that is on leads, whichever is more.
 
     A straight rise is as far above the slow mean as it brings in the difference of the two means' ages.
     """
     above = max(0.0, demand.fast_per_s - demand.slow_per_s)
-    lead = LEAD * (replica.start_s + FAST_S) / (SLOW_S - FAST_S)
+    lead = lead_of(replica.start_s)
     sigmas = BURST_SIGMAS * min(1.0, BURST_TTFT_S / ttft_s)
     room = max(0.0, sigmas * math.sqrt(demand.variance) - ROUNDED * replica.per_s)
     return max(demand.fast_per_s + lead * above, demand.slow_per_s + room)
+
+
+def lead_of(start_s: float) -> float:
+    """By how many times what the fast mean is above the slow one it is to be outrun, seconds from a start on."""
+    return LEAD * (start_s + FAST_S) / (SLOW_S - FAST_S)
 
 
 def _held(peaks: list[Peak], since_s: float) -> float:
@@ -158,74 +168,10 @@ def _seasoned(memory: Memory, load: Load, now_s: float) -> Season | None:
     return season.model_copy(update=tokens)
 
 
-def _possible(value: float | None) -> float | None:
-    """A reading, or None for what no gauge can honestly show: a wrong figure would stay in the mean for ever."""
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
-
-
-def _smoothed(before: Demand | None, load: Load, now_s: float) -> Demand | None:
-    """The demand with one more reading in it; None until there is a first rate."""
-    rate = load.arrivals_per_s
-    if before is None:
-        if rate is None:
-            return None
-        return Demand(
-            at_s=now_s,
-            fast_per_s=rate,
-            slow_per_s=rate,
-            input_tokens=load.input_tokens,
-            output_tokens=load.output_tokens,
-            shape_s=0.0,
-        )
-    elapsed_s = max(0.0, now_s - before.at_s)
-    if elapsed_s == 0:  # the same instant again, or a clock that stepped back
-        return before.model_copy(update={"at_s": now_s})
-    rates = {}
-    if rate is not None:
-        fast, slow = (
-            _ewma(old, rate, elapsed_s / window_s)
-            for old, window_s in ((before.fast_per_s, FAST_S), (before.slow_per_s, SLOW_S))
-        )
-        above = min(max(0.0, fast - slow), slow)  # a load that begins or ends is no burst
-        variance = _ewma(before.variance, 2 * above**2, elapsed_s / SPREAD_S)  # as much again lies below
-        rates = {"fast_per_s": fast, "slow_per_s": slow, "variance": variance}
-    return before.model_copy(
-        update={
-            "at_s": now_s,
-            **rates,
-            **_shaped(before, load, elapsed_s),
-        }
-    )
-
-
-def _shaped(before: Demand, load: Load, elapsed_s: float) -> dict[str, float | None]:
-    """The mean request: a plain mean over its first five minutes, then one that forgets.
-
-    The first answers of a fleet are few, and short ones end first: with their turn's mean as the start of what forgets
-    in five minutes, which second the first request came at decided whether one replica was bought or five.
-    """
-    if load.input_tokens is None or load.output_tokens is None:
-        return {}
-    if before.input_tokens is None or before.output_tokens is None:
-        return {"input_tokens": load.input_tokens, "output_tokens": load.output_tokens, "shape_s": elapsed_s}
-    new = max(elapsed_s / (before.shape_s + elapsed_s), 1 - math.exp(-elapsed_s / SHAPE_S))
-    return {
-        "input_tokens": before.input_tokens * (1 - new) + load.input_tokens * new,
-        "output_tokens": before.output_tokens * (1 - new) + load.output_tokens * new,
-        "shape_s": min(SHAPE_S, before.shape_s + elapsed_s),
-    }
-
-
-def _ewma(before: float, value: float, windows: float) -> float:
-    """Exponential smoothing over uneven turns: what is `windows` old weighs 1/e^windows."""
-    weight = math.exp(-windows)
-    return before * weight + value * (1 - weight)
-
-
 def _mean(before: float | None, value: float | None, elapsed_s: float) -> float | None:
     if before is None or value is None:
         return value if before is None else before
-    return _ewma(before, value, elapsed_s / HOURS_S)
+    return ewma(before, value, elapsed_s / HOURS_S)
 
 
 def _with_peak(peaks: list[Peak], newest: Peak, window_s: float) -> list[Peak]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from costwain.decide.learning import steady
+from costwain.decide.smoothing import is_busy, smoothed
 from costwain.domain.once import changed
 from costwain.domain.snapshot import Answers, Fleet, Load, Replica, Snapshot, Work
 
@@ -21,6 +22,7 @@ class Unheard:
     replicas: tuple[Replica, ...]
     over_s: float
     until_s: float
+    fast_per_s: float
 
 
 def gathered(before: Mapping[str, Unheard], seen: Snapshot) -> tuple[Snapshot, dict[str, Unheard]]:
@@ -34,16 +36,18 @@ def gathered(before: Mapping[str, Unheard], seen: Snapshot) -> tuple[Snapshot, d
             kept[fleet.uid] = told
         elif fleet.load is not None and demand is not None:
             over_s = seen.now_s - (demand.at_s if told is None else told.until_s)
+            fast = smoothed(demand.fast_per_s if told is None else told.fast_per_s, fleet.load.arrivals_per_s, over_s)
             if told is not None:
-                fleet = _with(fleet, fleet.load, told, over_s)
+                fleet = _with(fleet, replace(fleet.load, fast_per_s=fast), told, over_s)
                 over_s += told.over_s
             assert fleet.load is not None
-            kept[fleet.uid] = Unheard(fleet.load, fleet.replicas, over_s, seen.now_s)
+            kept[fleet.uid] = Unheard(fleet.load, fleet.replicas, over_s, seen.now_s, fast)
         fleets.append(fleet)
     return replace(seen, fleets=tuple(fleets)), kept
 
 
 def _with(fleet: Fleet, load: Load, told: Unheard, turn_s: float) -> Fleet:
+    load = replace(load, highest_per_s=max(told.fast_per_s, told.load.highest_per_s))
     both = _both(told.load, load, (told.over_s, turn_s))
     return replace(fleet, load=both, replicas=_worked(told.replicas, fleet.replicas))
 
@@ -58,9 +62,8 @@ def _both(before: Load, now: Load, for_s: tuple[float, float]) -> Load:
         input_tokens=_mean((before.input_tokens, now.input_tokens), came),
         output_tokens=_mean((before.output_tokens, now.output_tokens), came),
         tokens_per_s=_mean((before.tokens_per_s, now.tokens_per_s), for_s),
-        answers=_summed(before.answers, now.answers),
-        lately=None if now.arrivals_per_s is None else (now.arrivals_per_s, for_s[1]),
-        quiet_s=0.0 if now.is_busy else before.quiet_s + for_s[1],
+        earlier=_summed(before.earlier, before.answers),
+        quiet_s=0.0 if is_busy(now) else before.quiet_s + for_s[1],
     )
 
 

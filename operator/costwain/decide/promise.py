@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 from costwain.domain.memory import Memory, Promise
-from costwain.domain.snapshot import Fleet, Load
+from costwain.domain.snapshot import Answers, Fleet
 
 PERIOD_S = 900.0  # a change of replicas has come and is felt
 DOWN, UP = 0.94, 1.04
@@ -32,22 +32,25 @@ def keep_promises(fleet: Fleet, memory: Memory, given_per_s: Mapping[str, float]
     `given_per_s`: requests/s that the ready replicas of a variant are given. Where more comes, or waits, more replicas
     mend it: what is late then says nothing of how far they may be filled.
     """
-    if fleet.load is None or not fleet.load.answers:
+    if fleet.load is None or not (fleet.load.answers or fleet.load.earlier):
         return memory
     names = [v.name for v in fleet.spec.variants]
     known = {p.variant: p for p in memory.promises if p.variant in names}
-    for name in fleet.load.answers:
+    for name, told in fleet.load.earlier.items():  # by turns that found nothing to do
+        if name in names:
+            known[name] = _kept(known.get(name) or Promise(variant=name, since_s=now_s), fleet, told, now_s)
+    for name, told in fleet.load.answers.items():
         if name in names:
             before = known.get(name) or Promise(variant=name, since_s=now_s)
             coming_per_s = memory.demand.fast_per_s * memory.shares.get(name, 0) / 100 if memory.demand else 0.0
             if fleet.load.queued.get(name) or coming_per_s > given_per_s.get(name, 0.0):
                 before = before.model_copy(update={"strained_at_s": now_s})
-            known[name] = _kept(before, fleet, fleet.load, now_s)
+            known[name] = _kept(before, fleet, told, now_s)
     return memory.model_copy(update={"promises": [known[name] for name in names if name in known]})
 
 
-def _kept(before: Promise, fleet: Fleet, load: Load, now_s: float) -> Promise:
-    told, slo = load.answers[before.variant], fleet.spec.slo
+def _kept(before: Promise, fleet: Fleet, told: Answers, now_s: float) -> Promise:
+    slo = fleet.spec.slo
     if before.strained_at_s is not None and now_s - before.strained_at_s < ANSWER_S:
         return before
     answered = before.answered + told.count

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from costwain.decide.budget import stopping_s
 from costwain.decide.case import DOWN_MARGIN, Case
 from costwain.decide.contest import wanted
-from costwain.decide.forecast import SLICES
+from costwain.decide.forecast import SLICES, lead_of
 from costwain.decide.known import known
+from costwain.decide.options import Rung
 from costwain.decide.shared import is_member
+from costwain.decide.smoothing import smoothed
 from costwain.decide.split import Key
 from costwain.domain.memory import Memory, Rest
 from costwain.domain.money import cost_micro
@@ -30,7 +32,6 @@ ROUND = 36  # turns, three minutes, in which each of more than that has its own,
 LONGEST_S = 900.0  # what is remembered of a rest is worth nothing after that, whoever decides then
 LASTS_S = 3600.0  # money for less than this, and not to the period's end, is watched in every turn
 DRIFT = 0.1  # of the load, for which there is room in every count
-ROOM = 0.5  # of what the pods carry beyond what they were counted for; the other half is for the time until it is seen
 SIGMAS = 2.0  # of chance: one that is stirred for nothing costs a decision
 CALM = ("Serves", "Idle")
 
@@ -97,23 +98,12 @@ def _stirred(snapshot: Snapshot, fleet: Fleet, rest: Rest) -> bool:
         return True
     if len(fleet.ready) != rest.ready or not len(fleet.replicas) == sum(fleet.deployed.values()) == rest.pods:
         return True
-    if load.active > rest.most_running:
+    if load.active > rest.most_running or (snapshot.budgets and is_member(snapshot, fleet)):
         return True
-    if snapshot.budgets and is_member(snapshot, fleet):
-        return True
-    if load.lately is not None and _is_more(*load.lately, rest.most_per_s):
-        return True
-    return _is_more(load.arrivals_per_s, now_s - rest.since_s, rest.most_per_s)
-
-
-def _is_more(per_s: float, for_s: float, most_per_s: float) -> bool:
-    """Whether more came in so many seconds than chance alone would bring."""
-    return per_s > most_per_s and per_s * for_s > _by_chance(most_per_s * for_s)
-
-
-def _by_chance(mean: float) -> float:
-    """So many there may be where the mean is this."""
-    return mean + SIGMAS * math.sqrt(max(1.0, mean))
+    demand, fast = fleet.memory.demand, load.fast_per_s
+    if fast is None and demand is not None:
+        fast = smoothed(demand.fast_per_s, load.arrivals_per_s, now_s - demand.at_s)
+    return fast is None or fast > rest.most_per_s
 
 
 def awake(memory: Memory) -> Memory:
@@ -142,8 +132,7 @@ def _rest(case: Case, plan: FleetPlan) -> Rest | None:
     # Where a replica stands only because more was needed minutes ago, it may go as soon as that is over.
     spare = len(carried) > case.want.least and room - needed * DOWN_MARGIN >= min(carried)
     for_s = scaling.scale_down_stabilization_seconds / SLICES if spare else LONGEST_S
-    comes = case.expected.arriving_per_s
-    most = comes + max(DRIFT * comes, ROOM * room)
+    most, comes = _most_per_s(case, rung, room), case.expected.arriving_per_s
     return Rest(
         since_s=case.now_s,
         until_s=min((case.now_s + for_s, *_ends(case, plan))),
@@ -151,9 +140,23 @@ def _rest(case: Case, plan: FleetPlan) -> Rest | None:
         pods=len(fleet.replicas),
         ready=len(fleet.ready),
         most_per_s=most,
-        most_running=round(_by_chance(load.active * (most / comes if comes else 1.0))),
+        most_running=_by_chance(load.active * max(1.0, most / comes if comes else 1.0)),
         wants=wanted(case),
     )
+
+
+def _most_per_s(case: Case, rung: Rung, room_per_s: float) -> float:
+    """The fast mean at which the pods that serve no longer carry what is expected; where they don't now, a bit more."""
+    demand, lead = case.fleet.memory.demand, lead_of(rung.start_s)
+    fast, slow = (demand.fast_per_s, demand.slow_per_s) if demand is not None else (0.0, 0.0)
+    if room_per_s <= 0:
+        return fast * (1 + DRIFT)
+    return max(fast, (case.expected.now_per_s + room_per_s + lead * slow) / (1 + lead))
+
+
+def _by_chance(mean: float) -> int:
+    """So many requests may run where this is the mean of both of two counts."""
+    return round(mean + SIGMAS * math.sqrt(max(1.0, 2 * mean)))
 
 
 def _ends(case: Case, plan: FleetPlan) -> Iterator[float]:

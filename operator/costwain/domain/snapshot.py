@@ -121,10 +121,10 @@ class Load:
 
     `arrivals_per_s` since the last turn, None on the first one. `queued` and `running` requests by variant, exact
     at the gateway. Mean tokens of the requests that ended since the last turn; tokens (in and out) a second.
-    `answers` since the last turn by variant, of engines that tell. Where a fleet rested, all this is since it was last
-    decided on; `lately` is (arrivals a second, seconds) of the last turn alone, and `quiet_s` for how long no request
-    has come, waited or run.
-    `api_keys` that the gateway lets in, None where it lets everybody in or doesn't say.
+    `answers` since the last turn by variant, of engines that tell. `api_keys` that the gateway lets in, None where it
+    lets everybody in or doesn't say.
+    Of turns before it that no memory took in: rates and means go back to them, `earlier` are their answers; the fast
+    mean is `fast_per_s` by now and was `highest_per_s` at most; no request came for `quiet_s`.
     """
 
     arrivals_per_s: float | None
@@ -135,7 +135,9 @@ class Load:
     tokens_per_s: float | None = None
     answers: Mapping[str, Answers] = field(default_factory=dict)
     api_keys: int | None = None
-    lately: tuple[float, float] | None = None
+    earlier: Mapping[str, Answers] = field(default_factory=dict)
+    fast_per_s: float | None = None
+    highest_per_s: float = 0.0
     quiet_s: float = 0.0
 
     @property
@@ -145,11 +147,6 @@ class Load:
     @property
     def active(self) -> int:
         return sum(self.running.values())
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether any request came, waits or runs."""
-        return self.waiting + self.active > 0 or (self.arrivals_per_s or 0.0) > 0
 
 
 @dataclass(frozen=True)
