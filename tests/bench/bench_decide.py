@@ -23,7 +23,7 @@ from costwain.decide.gathered import Unheard, gathered
 from costwain.domain.plan import FleetPlan
 from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State
 
-TARGET_MS, FLEETS, TURNS, WARM_UP, TURN_S, SEED = 50.0, 1000, 100, 60, 5.0, 7
+TARGET_MS, FLEETS, TURNS, WARM_UP, TURN_S, SEED = 50.0, 1000, 100, 100, 5.0, 7
 RIVALS = 32  # in four priority classes
 FEW, FIRST = 25, 10  # turns of the cases that aren't judged; an operator's first ones
 MODELS = ("Qwen/Qwen3-32B", "Qwen/Qwen3-14B", "Qwen/Qwen3-8B", "Qwen/Qwen3-4B", "Qwen/Qwen3-30B-A3B")

@@ -23,11 +23,11 @@ from costwain.decide.smoothing import smoothed
 from costwain.decide.split import Key
 from costwain.domain.memory import Memory, Rest
 from costwain.domain.money import cost_micro
-from costwain.domain.once import changed
+from costwain.domain.once import changed, lazy
 from costwain.domain.plan import FleetPlan, Money
 from costwain.domain.snapshot import Fleet, Snapshot, State
 
-FEW = 32  # resting fleets that a turn decides on anyhow; so in a cluster of no more, every fleet in every turn
+FEW = 24  # resting fleets that a turn decides on anyhow; so in a cluster of no more, every fleet in every turn
 ROUND = 36  # turns, three minutes, in which each of more than that has its own, whatever their number
 LONGEST_S = 900.0  # what is remembered of a rest is worth nothing after that, whoever decides then
 LASTS_S = 3600.0  # money for less than this, and not to the period's end, is watched in every turn
@@ -38,18 +38,20 @@ CALM = ("Serves", "Idle")
 
 @dataclass(frozen=True)
 class Turn:
-    """The fleets on which a turn decides, and those that rest."""
+    """The fleets on which a turn decides, those that rest, and what those wish.
+
+    `wanted`: accelerators by pool that they would take beyond their own.
+    """
 
     fleets: Sequence[Fleet]
-    resting: Sequence[Fleet] = ()
+    resting: Sequence[tuple[Rest, Fleet]] = ()
 
-    @property
+    @lazy
     def wanted(self) -> Mapping[str, int]:
-        """Accelerators by pool that those that rest would take beyond their own."""
         found = Counter[str]()
-        for fleet in self.resting:
-            if fleet.memory.rest is not None and fleet.memory.rest.wants:
-                found.update(fleet.memory.rest.wants)
+        for rest, _ in self.resting:
+            if rest.wants:
+                found.update(rest.wants)
         return found
 
     def with_rivals(self, short: Set[str]) -> "Turn":
@@ -59,29 +61,29 @@ class Turn:
         reach, before = set(short), -1
         while len(reach) > before:
             before = len(reach)
-            for fleet in (*self.fleets, *self.resting):
+            for fleet in (*self.fleets, *(fleet for _, fleet in self.resting)):
                 if not known(fleet.spec).most.keys().isdisjoint(reach):
                     reach |= known(fleet.spec).most.keys()
-        rivals = [f for f in self.resting if not known(f.spec).most.keys().isdisjoint(reach)]
-        others = [f for f in self.resting if known(f.spec).most.keys().isdisjoint(reach)]
-        return Turn([*self.fleets, *rivals], others)
+        apart = [(rest, fleet) for rest, fleet in self.resting if known(fleet.spec).most.keys().isdisjoint(reach)]
+        rivals = [f for _, f in self.resting if not known(f.spec).most.keys().isdisjoint(reach)]
+        return Turn([*self.fleets, *rivals], apart)
 
 
 def due(snapshot: Snapshot) -> Turn:
     """This turn's fleets: all that have no rest, and those that have rested for longest."""
     if not are_many(snapshot.fleets):
         return Turn(snapshot.fleets)
-    awake, resting = list[Fleet](), list[tuple[float, Key, Fleet]]()
+    awake, resting = list[Fleet](), list[tuple[float, Key, Rest, Fleet]]()
     for fleet in snapshot.fleets:
         rest = fleet.memory.rest
         if rest is None or _stirred(snapshot, fleet, rest):
             awake.append(fleet)
         else:
-            resting.append((rest.since_s, fleet.key, fleet))
+            resting.append((rest.since_s, fleet.key, rest, fleet))
     resting.sort()
     turns = max(FEW, math.ceil(len(snapshot.fleets) / ROUND))
     longest, others = resting[:turns], resting[turns:]
-    return Turn([*awake, *(fleet for _, _, fleet in longest)], [fleet for _, _, fleet in others])
+    return Turn([*awake, *(fleet for *_, fleet in longest)], [(rest, fleet) for *_, rest, fleet in others])
 
 
 def are_many(fleets: Collection[Fleet]) -> bool:
