@@ -1,5 +1,6 @@
 """Laws of gathering: what no memory has taken in yet is told until one has, no more and no less."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -139,6 +140,14 @@ def test_what_came_in_a_pause_is_not_told_for_ever() -> None:
 def test_a_rate_that_could_not_be_read_in_one_turn_is_that_of_the_others() -> None:
     found = known([(load(10.0), 5.0), (load(None), 5.0)])
     assert found.arrivals_per_s == 10.0
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -1.0])
+def test_a_rate_that_no_gauge_can_honestly_show_spoils_no_mean(odd: float) -> None:
+    found = known([(load(odd), 5.0), (load(1.0), 5.0), (load(odd), 5.0)])
+    memory = observe_demand(heard_at(NOW_S, found), NOW_S + 15)
+    assert memory.demand is not None
+    assert (memory.demand.fast_per_s, memory.demand.slow_per_s) == (1.0, 1.0)
 
 
 def test_a_fleet_was_busy_when_its_last_request_came_and_not_when_that_was_told() -> None:

@@ -45,7 +45,7 @@ class _Apart(NamedTuple):
 
 
 def decide(snapshot: Snapshot) -> Plan:
-    """One plan for all fleets but those that rest; where accelerators are short none does."""
+    """One plan for all fleets but those that rest; nobody does who could run where accelerators are short."""
     turn = due(snapshot)
     apart = _apart(snapshot, turn)
     woken = turn.with_rivals(apart.settled.reach)

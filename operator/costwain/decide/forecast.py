@@ -1,11 +1,11 @@
 """Demand: how many requests a second the fleet must be able to serve, and what they look like."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from costwain.decide.capacity import RequestShape
 from costwain.decide.season import observe_season, rise
-from costwain.decide.smoothing import FAST_S, SLOW_S, ewma, is_busy, possible, taken_in
+from costwain.decide.smoothing import FAST_S, SLOW_S, ewma, honest, is_busy, taken_in
 from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
@@ -46,12 +46,7 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
     """Memory with this turn's readings worked in; without readings it stays as it is."""
     if fleet.load is None:
         return fleet.memory
-    load = replace(
-        fleet.load,
-        arrivals_per_s=possible(fleet.load.arrivals_per_s),
-        input_tokens=possible(fleet.load.input_tokens),
-        output_tokens=possible(fleet.load.output_tokens),
-    )
+    load = honest(fleet.load)
     return fleet.memory.model_copy(
         update={
             "demand": taken_in(fleet.memory.demand, load, now_s),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from costwain.decide.learning import steady
-from costwain.decide.smoothing import is_busy, smoothed
+from costwain.decide.smoothing import honest, is_busy, smoothed
 from costwain.domain.once import changed
 from costwain.domain.snapshot import Answers, Fleet, Load, Replica, Snapshot, Work
 
@@ -32,24 +32,21 @@ def gathered(before: Mapping[str, Unheard], seen: Snapshot) -> tuple[Snapshot, d
         told, demand = before.get(fleet.uid), fleet.memory.demand
         if told is not None and (demand is None or demand.at_s >= told.until_s or told.over_s > LONGEST_S):
             told = None
-        if fleet.load is None and told is not None:
+        load = None if fleet.load is None else honest(fleet.load)
+        if load is None and told is not None:
             kept[fleet.uid] = told
-        elif fleet.load is not None and demand is not None:
+        elif load is not None and demand is not None:
             over_s = seen.now_s - (demand.at_s if told is None else told.until_s)
-            fast = smoothed(demand.fast_per_s if told is None else told.fast_per_s, fleet.load.arrivals_per_s, over_s)
+            fast = smoothed(demand.fast_per_s if told is None else told.fast_per_s, load.arrivals_per_s, over_s)
             if told is not None:
-                fleet = _with(fleet, replace(fleet.load, fast_per_s=fast), told, over_s)
+                highest = max(told.fast_per_s, told.load.highest_per_s)
+                load = replace(load, fast_per_s=fast, highest_per_s=highest)
+                load = _both(told.load, load, (told.over_s, over_s))
+                fleet = replace(fleet, load=load, replicas=_worked(told.replicas, fleet.replicas))
                 over_s += told.over_s
-            assert fleet.load is not None
-            kept[fleet.uid] = Unheard(fleet.load, fleet.replicas, over_s, seen.now_s, fast)
+            kept[fleet.uid] = Unheard(load, fleet.replicas, over_s, seen.now_s, fast)
         fleets.append(fleet)
     return replace(seen, fleets=tuple(fleets)), kept
-
-
-def _with(fleet: Fleet, load: Load, told: Unheard, turn_s: float) -> Fleet:
-    load = replace(load, highest_per_s=max(told.fast_per_s, told.load.highest_per_s))
-    both = _both(told.load, load, (told.over_s, turn_s))
-    return replace(fleet, load=both, replicas=_worked(told.replicas, fleet.replicas))
 
 
 def _both(before: Load, now: Load, for_s: tuple[float, float]) -> Load:

@@ -105,7 +105,7 @@ def _stirred(snapshot: Snapshot, fleet: Fleet, rest: Rest) -> bool:
     demand, fast = fleet.memory.demand, load.fast_per_s
     if fast is None and demand is not None:
         fast = smoothed(demand.fast_per_s, load.arrivals_per_s, now_s - demand.at_s)
-    return fast is None or fast > rest.most_per_s
+    return fast is None or not fast <= rest.most_per_s  # not a number is no reason to rest
 
 
 def awake(memory: Memory) -> Memory:

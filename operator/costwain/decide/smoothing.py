@@ -1,6 +1,7 @@
 """Smoothing: the demand that a memory keeps, with one more reading in it."""
 
 import math
+from dataclasses import replace
 
 from costwain.domain.memory import Demand
 from costwain.domain.snapshot import Load
@@ -16,9 +17,13 @@ def is_busy(load: Load) -> bool:
     return load.waiting + load.active > 0 or (load.arrivals_per_s or 0.0) > 0
 
 
-def possible(value: float | None) -> float | None:
-    """A reading, or None for what no gauge can honestly show: a wrong figure would stay in the mean for ever."""
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
+def honest(load: Load) -> Load:
+    """The load without what no gauge can honestly show: a wrong figure would stay in the mean for ever."""
+    told = load.arrivals_per_s, load.input_tokens, load.output_tokens
+    if all(value is None or 0 <= value < math.inf for value in told):
+        return load
+    rate, tokens_in, tokens_out = (v if v is not None and 0 <= v < math.inf else None for v in told)
+    return replace(load, arrivals_per_s=rate, input_tokens=tokens_in, output_tokens=tokens_out)
 
 
 def taken_in(before: Demand | None, load: Load, now_s: float) -> Demand | None:
