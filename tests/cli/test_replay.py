@@ -66,6 +66,17 @@ def test_a_turn_that_let_the_fleet_rest_says_since_when(tmp_path: Path) -> None:
     assert "decided at 2026-11-24T10:00:05Z" in decided_on.output
 
 
+def test_a_fleet_that_rested_then_and_is_decided_on_now_is_told_both_ways(tmp_path: Path) -> None:
+    told = json.loads(RECORDED.read_text(encoding="utf-8"))
+    told["plan"]["fleets"] = []
+    other = tmp_path / "turn-other.json"
+    other.write_text(json.dumps(told), encoding="utf-8")
+    got = replay("chat", "--replay", str(other))
+    assert "! costwain 0.1.0 decided otherwise, it recorded (rests differ):" in got.output
+    assert "SteppedDown" in got.output.partition("!")[0]
+    assert "Rests  nothing is to be done for now" in got.output.partition("!")[2]
+
+
 REFUSALS = {
     "a fleet that wasn't there": (("other", "--replay", str(RECORDED)), "ModelDeployment other: not in this turn"),
     "a namespace that it isn't in": (("chat", "-n", "away", "--replay", str(RECORDED)), "(found default/chat)"),

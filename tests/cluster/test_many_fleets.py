@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.specs import model_deployment, variant
 from tests.support import eventually_async
 
 from costwain.adapters.kube import Kube
@@ -20,18 +21,9 @@ LAST = f"chat-{MANY - 1:02}"
 
 def fleet(name: str) -> dict[str, Any]:
     """One variant, nothing of it running until somebody asks."""
-    variant = {
-        "name": "only",
-        "model": {"uri": "hf://Qwen/Qwen3-4B"},
-        "quality": "50",
-        "placements": [{"pool": "h100"}],
-        "engine": {"shutdownTimeoutSeconds": 1},
-    }
-    spec = {
-        "variants": [variant],
-        "scaling": {"minReplicas": 0, "maxReplicas": 2},
-        "gateway": {"replicas": 1},
-    }
+    rung = variant(model={"uri": "hf://Qwen/Qwen3-4B"}, engine={"shutdownTimeoutSeconds": 1})
+    scaling = {"minReplicas": 0, "maxReplicas": 2}
+    spec = model_deployment(variants=[rung], scaling=scaling, gateway={"replicas": 1})
     metadata = {"name": name, "namespace": SPACE}
     return {"apiVersion": names.API_VERSION, "kind": "ModelDeployment", "metadata": metadata, "spec": spec}
 

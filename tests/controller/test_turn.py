@@ -116,12 +116,18 @@ async def decided(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 MANY, LAST = 3 * FEW, f"chat-{3 * FEW - 1}"  # the last one's turn is far away
 
 
-async def test_with_many_fleets_a_turn_acts_on_some_and_at_once_on_one_of_which_something_changed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def resting() -> Loop:
+    """A loop whose fleets are so many that most rest by now."""
     loop, _, requests = world_of(fleets=MANY, nodes=MANY)
     requests.still = True
     await turns(loop, 20)
+    return loop
+
+
+async def test_with_many_fleets_a_turn_acts_on_some_and_at_once_on_one_of_which_something_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = await resting()
     assert len(await decided(loop, monkeypatch)) < 2 * FEW
     before = await decided(loop, monkeypatch)
     loop.wake((NAMESPACE, LAST))
@@ -132,9 +138,7 @@ async def test_with_many_fleets_a_turn_acts_on_some_and_at_once_on_one_of_which_
 async def test_a_fleet_whose_write_failed_is_tried_again_in_the_next_turn_though_it_might_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loop, _, requests = world_of(fleets=MANY, nodes=MANY)
-    requests.still = True
-    await turns(loop, 20)
+    loop = await resting()
     loop.wake((NAMESPACE, LAST))
     with monkeypatch.context() as patch:
         patch.setattr("costwain.controller.loop.act", AsyncMock(side_effect=ApiError(500, "Internal", "etcd is away")))
@@ -143,9 +147,7 @@ async def test_a_fleet_whose_write_failed_is_tried_again_in_the_next_turn_though
 
 
 async def test_what_came_while_a_fleet_rested_is_told_when_it_is_decided_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, _, requests = world_of(fleets=MANY, nodes=MANY)
-    requests.still = True
-    await turns(loop, 20)
+    loop = await resting()
     shown = list[Snapshot]()
 
     def note(snapshot: Snapshot) -> Plan:

@@ -48,7 +48,8 @@ def _replayed(name: str, namespace: str | None, path: Path) -> list[str]:
     )
     if now == then:
         return [*told_now, f"the same plan as costwain {turn.version} recorded"]
-    differs = [f for f in FleetPlan.__dataclass_fields__ if getattr(now, f, None) != getattr(then, f, None)]
+    fields = FleetPlan.__dataclass_fields__ if now and then else ()  # or it rested in one of them
+    differs = [f for f in fields if getattr(now, f) != getattr(then, f)] or ["rests"]
     changed = f"! costwain {turn.version} decided otherwise, it recorded ({', '.join(differs)} differ):"
     return [*told_now, "", changed, *told_then]
 

@@ -20,7 +20,7 @@ from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import Aim, arrange, wanted
-from costwain.decide.rest import Turn, are_many, due, laid_to_rest
+from costwain.decide.rest import Due, are_many, due, laid_to_rest
 from costwain.decide.shared import Pot, share, told, with_claim
 from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
@@ -54,7 +54,7 @@ def decide(snapshot: Snapshot) -> Plan:
     return _together(snapshot, apart)
 
 
-def _apart(snapshot: Snapshot, turn: Turn) -> _Apart:
+def _apart(snapshot: Snapshot, turn: Due) -> _Apart:
     fleets = sorted(turn.fleets, key=lambda f: (-f.spec.priority, f.key))
     members = asking(snapshot, fleets)
     pots = share(snapshot, [member.case for member in members.values()])
@@ -73,6 +73,7 @@ def _apart(snapshot: Snapshot, turn: Turn) -> _Apart:
 def _together(snapshot: Snapshot, apart: _Apart) -> Plan:
     """The plan; accelerators that an earlier fleet claims are no longer free for a later one."""
     pools, now_s, plans, spare = snapshot.pools, snapshot.now_s, list[FleetPlan](), apart.settled.spare
+    many = are_many(snapshot.fleets)
     for fleet in apart.fleets:
         grant = apart.settled.grants.get(fleet.key)
         room = None if grant is None else grant.with_spare(spare)
@@ -82,9 +83,7 @@ def _together(snapshot: Snapshot, apart: _Apart) -> Plan:
             plan = changed(plan, reasons=(plan.reasons[0], grant.why(), *plan.reasons[1:]))
             spare = grant.left_of(spare, fleet, plan.replicas)
         pools = less_claims(pools, fleet, plan.replicas)
-        if are_many(snapshot.fleets):
-            plan = laid_to_rest(this.case, plan, contested=grant is not None)
-        plans.append(plan)
+        plans.append(laid_to_rest(this.case, plan, may=many and grant is None))
     return Plan(now_s, tuple(plans), told(apart.pots, plans))
 
 

@@ -117,7 +117,7 @@ def _contested(cases: Sequence[Case], pools: Mapping[str, Pool], beside: Mapping
     """Pools of which more is wanted than there is, and those to which their fleets could turn instead, and so on."""
     total, short = Counter(beside), set[str]()
     for case in cases:
-        total.update(wanted(case))
+        total.update(wishes(case))
         short |= _squeezed(case)
     reach = short | {name for name, n in total.items() if name in pools and n > pools[name].free}
     grown = bool(reach)
@@ -131,7 +131,7 @@ def _contested(cases: Sequence[Case], pools: Mapping[str, Pool], beside: Mapping
     return reach
 
 
-def wanted(case: Case) -> dict[str, int]:
+def wishes(case: Case) -> dict[str, int]:
     """Accelerators by pool that the best offer needs beyond what the fleet holds there, if it wants anything."""
     offer = best_offer(case) if _moves(case) else None
     if offer is None:

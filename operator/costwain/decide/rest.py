@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from costwain.decide.budget import stopping_s
 from costwain.decide.case import DOWN_MARGIN, Case
-from costwain.decide.contest import wanted
+from costwain.decide.contest import wishes
 from costwain.decide.forecast import SLICES, lead_of
 from costwain.decide.known import known
 from costwain.decide.options import Rung
@@ -37,7 +37,7 @@ CALM = ("Serves", "Idle")
 
 
 @dataclass(frozen=True)
-class Turn:
+class Due:
     """The fleets on which a turn decides, those that rest, and what those wish.
 
     `wanted`: accelerators by pool that they would take beyond their own.
@@ -54,7 +54,7 @@ class Turn:
                 found.update(rest.wants)
         return found
 
-    def with_rivals(self, short: Set[str]) -> "Turn":
+    def with_rivals(self, short: Set[str]) -> "Due":
         """The same with all that may run on these pools, or on those to which one of them could turn, and so on."""
         if not short or not self.resting:
             return self
@@ -66,13 +66,13 @@ class Turn:
                     reach |= known(fleet.spec).most.keys()
         apart = [(rest, fleet) for rest, fleet in self.resting if known(fleet.spec).most.keys().isdisjoint(reach)]
         rivals = [f for _, f in self.resting if not known(f.spec).most.keys().isdisjoint(reach)]
-        return Turn([*self.fleets, *rivals], apart)
+        return Due([*self.fleets, *rivals], apart)
 
 
-def due(snapshot: Snapshot) -> Turn:
+def due(snapshot: Snapshot) -> Due:
     """This turn's fleets: all that have no rest, and those that have rested for longest."""
     if not are_many(snapshot.fleets):
-        return Turn(snapshot.fleets)
+        return Due(snapshot.fleets)
     awake, resting = list[Fleet](), list[tuple[float, Key, Rest, Fleet]]()
     for fleet in snapshot.fleets:
         rest = fleet.memory.rest
@@ -83,7 +83,7 @@ def due(snapshot: Snapshot) -> Turn:
     resting.sort()
     turns = max(FEW, math.ceil(len(snapshot.fleets) / ROUND))
     longest, others = resting[:turns], resting[turns:]
-    return Turn([*awake, *(fleet for *_, fleet in longest)], [(rest, fleet) for *_, rest, fleet in others])
+    return Due([*awake, *(fleet for *_, fleet in longest)], [(rest, fleet) for *_, rest, fleet in others])
 
 
 def are_many(fleets: Collection[Fleet]) -> bool:
@@ -113,9 +113,9 @@ def awake(memory: Memory) -> Memory:
     return memory if memory.rest is None else memory.model_copy(update={"rest": None})
 
 
-def laid_to_rest(case: Case, plan: FleetPlan, *, contested: bool) -> FleetPlan:
+def laid_to_rest(case: Case, plan: FleetPlan, *, may: bool) -> FleetPlan:
     """The plan of a fleet with its rest in the memory, where nothing is to be done until something happens."""
-    rest = None if contested else _rest(case, plan)
+    rest = _rest(case, plan) if may else None
     if rest == plan.memory.rest:
         return plan
     return changed(plan, memory=plan.memory.model_copy(update={"rest": rest}))
@@ -143,7 +143,7 @@ def _rest(case: Case, plan: FleetPlan) -> Rest | None:
         ready=len(fleet.ready),
         most_per_s=most,
         most_running=_by_chance(load.active * max(1.0, most / comes if comes else 1.0)),
-        wants=wanted(case),
+        wants=wishes(case),
     )
 
 
