@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.decide.builders import NOW_S, fleet, pool, pools, replica, variant
 
-from costwain.decide.capacity import at_batch, tokens_per_s
+from costwain.decide.capacity import Placed, tokens_per_s
 from costwain.decide.forecast import FIRST_GUESS
 from costwain.decide.learning import BOUNDS, MOST_EVIDENCE, learn, scalar_of, updated
 from costwain.decide.options import ladder
@@ -104,7 +104,7 @@ def test_a_scalar_changes_the_option_and_holds_the_slo() -> None:
         for of in (fleet(), fleet(memory=Memory(learned=[known(scalar=0.7)])))
     )
     assert slow.per_s < 0.7 * plain.per_s  # fewer at a time, too, or each would wait too long for its tokens
-    at = at_batch(QWEN32, ACCELERATORS["mi300x"], 1, FIRST_GUESS, slow.slots)
+    at = Placed(QWEN32, ACCELERATORS["mi300x"], 1, FIRST_GUESS).at(slow.slots)
     assert at.tpot_s / 0.7 <= 0.05
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from tests.decide.builders import line
 
 from costwain.decide import decide
-from costwain.decide.capacity import RequestShape, at_batch, tokens_per_s
+from costwain.decide.capacity import Placed, RequestShape, tokens_per_s
 from costwain.decide.forecast import request_shape
 from costwain.decide.options import Option, ladder
 from costwain.decide.shapes import shape_for
@@ -156,7 +156,7 @@ class World:
         shape, accelerator = shape_for(variant), self.pools[option.place[1]].accelerator
         assert shape is not None
         assert accelerator is not None
-        at = at_batch(shape, accelerator, option.accelerators, request, option.slots)
+        at = Placed(shape, accelerator, option.accelerators, request).at(option.slots)
         return at.requests_per_s * self.speeds.get(option.place[1], 1.0)
 
     def _note_work(self, name: str, answered_per_s: float, per_s: Mapping[tuple[str, str], float]) -> None:

@@ -55,6 +55,20 @@ def test_many_values_that_come_and_go_are_never_taken_for_one_another() -> None:
     assert [price(Basket(n)) for n in range(500)] == list(range(500))
 
 
+def test_where_too_many_are_remembered_only_the_oldest_is_forgotten() -> None:
+    asked = list[int]()
+
+    @once(4)
+    def price(basket: Basket) -> int:
+        asked.append(basket.price)
+        return basket.price
+
+    baskets = [Basket(n) for n in range(5)]
+    for basket in (*baskets, *baskets[1:], baskets[0]):
+        price(basket)
+    assert asked == [0, 1, 2, 3, 4, 0]
+
+
 def test_a_lazy_value_is_kept_and_does_not_make_two_baskets_differ() -> None:
     one = Basket(3)
     assert one.worked is one.worked

@@ -19,6 +19,7 @@ from costwain.decide.roofline import (
 )
 from costwain.domain.hardware import Accelerator
 from costwain.domain.models import ModelShape
+from costwain.domain.once import lazy
 
 # A request holds less than its whole context, since its answer grows: input + 0.75 x output.
 KV_SHARE_OF_OUTPUT = 0.75
@@ -101,25 +102,22 @@ def capacity(
     fits = concurrency_in_memory(shape, accelerator, count, request)
     if fits < 1:
         return DoesNotFit(_shortage(shape, accelerator, count, request))
+    placed = Placed(shape, accelerator, count, request)
     low, high = 0, fits
     while low < high:
         middle = (low + high + 1) // 2
-        found = at_batch(shape, accelerator, count, request, middle)
+        found = placed.at(middle)
         if found.tpot_s <= slo.tpot_s and found.ttft_s <= slo.ttft_s:
             low = middle
         else:
             high = middle - 1
-    placed = (shape, accelerator, count, request)
-    full = at_batch(*placed, max(low, 1))
+    full = placed.at(max(low, 1))
     per_s, in_time, batch = _promised(placed, slo, max(low, 1))
     slots = min(full.batch, math.ceil(batch + SLOTS_SIGMAS * math.sqrt(batch)))
     return Estimate(per_s, full.batch, full.ttft_s, full.tpot_s, in_time, slots, meets_slo=low >= 1)
 
 
-Placed = tuple[ModelShape, Accelerator, int, RequestShape]
-
-
-def _promised(placed: Placed, slo: Slo, most: int) -> tuple[float, float, float]:
+def _promised(placed: "Placed", slo: Slo, most: int) -> tuple[float, float, float]:
     """The highest rate at which the SLO's share is in time, that share, and the batch; never less than LEAST_LOAD."""
     low, high = most * LEAST_LOAD, float(most)
     if _in_time(placed, slo, high) >= slo.share:
@@ -127,42 +125,54 @@ def _promised(placed: Placed, slo: Slo, most: int) -> tuple[float, float, float]
     for _ in range(_HALVINGS if low < high else 0):
         middle = (low + high) / 2
         low, high = (middle, high) if _in_time(placed, slo, middle) >= slo.share else (low, middle)
-    return at_batch(*placed, low).requests_per_s, _in_time(placed, slo, low), low
+    return placed.at(low).requests_per_s, _in_time(placed, slo, low), low
 
 
-def _in_time(placed: Placed, slo: Slo, batch: float) -> float:
-    shape, accelerator, count, request = placed
-    at = at_batch(*placed, batch)
-    step = step_s(shape, accelerator, count, batch, request.input_tokens + request.output_tokens / 2)
-    prefill = prefill_s(shape, accelerator, count, request.input_tokens)
-    pace = Pace(step, prefill, at.tpot_s, at.requests_per_s, TTFT_FIXED_S, TTFT_PREFILLS_AHEAD * batch)
-    return share_in_time(pace, request.output_tokens, slo.ttft_s, slo.tpot_s)
+def _in_time(placed: "Placed", slo: Slo, batch: float) -> float:
+    at, prefill = placed.at(batch), placed.prefill_s
+    pace = Pace(at.step_s, prefill, at.tpot_s, at.requests_per_s, TTFT_FIXED_S, TTFT_PREFILLS_AHEAD * batch)
+    return share_in_time(pace, placed.request.output_tokens, slo.ttft_s, slo.tpot_s)
 
 
 @dataclass(frozen=True)
 class Steady:
-    """A replica at a steady batch, whatever the SLO."""
+    """A replica at a steady batch, whatever the SLO; `step_s` seconds of a decode step of that batch alone."""
 
     batch: int
     requests_per_s: float
     ttft_s: float
     tpot_s: float
+    step_s: float
 
 
-def at_batch(shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, batch: float) -> Steady:
-    """The replica at a steady batch (Little's law): decode steps share the device with the prefills of newcomers."""
-    step = step_s(shape, accelerator, count, batch, request.input_tokens + request.output_tokens / 2)
-    prefill = prefill_s(shape, accelerator, count, request.input_tokens)
-    tpot_s = step + batch * prefill / request.output_tokens
-    ttft_s = TTFT_FIXED_S + prefill * (1 + TTFT_PREFILLS_AHEAD * batch) + step
-    return Steady(math.floor(batch), batch / (ttft_s + request.output_tokens * tpot_s), ttft_s, tpot_s)
+@dataclass(frozen=True)
+class Placed:
+    """One replica of a model on so many accelerators, and the mean request that it gets."""
+
+    shape: ModelShape
+    accelerator: Accelerator
+    count: int
+    request: RequestShape
+
+    @lazy
+    def prefill_s(self) -> float:
+        """Seconds to read the mean prompt."""
+        return prefill_s(self.shape, self.accelerator, self.count, self.request.input_tokens)
+
+    def at(self, batch: float) -> Steady:
+        """The replica at a steady batch (Little's law): decode steps share the device with prefills of newcomers."""
+        tokens, prefill = self.request.output_tokens, self.prefill_s
+        step = step_s(self.shape, self.accelerator, self.count, batch, self.request.input_tokens + tokens / 2)
+        tpot_s = step + batch * prefill / tokens
+        ttft_s = TTFT_FIXED_S + prefill * (1 + TTFT_PREFILLS_AHEAD * batch) + step
+        return Steady(math.floor(batch), batch / (ttft_s + tokens * tpot_s), ttft_s, tpot_s, step)
 
 
 def tokens_per_s(
     shape: ModelShape, accelerator: Accelerator, count: int, request: RequestShape, running: float
 ) -> float:
     """Tokens of answers a second while so many requests run; none runs yet in the fixed part of its first token."""
-    at = at_batch(shape, accelerator, count, request, running)
+    at = Placed(shape, accelerator, count, request).at(running)
     return running * request.output_tokens / (at.ttft_s - TTFT_FIXED_S + request.output_tokens * at.tpot_s)
 
 

@@ -20,7 +20,6 @@ from costwain.decide.known import known
 from costwain.decide.options import Rung
 from costwain.decide.shared import is_member
 from costwain.decide.smoothing import smoothed
-from costwain.decide.split import Key
 from costwain.domain.memory import Memory, Rest
 from costwain.domain.money import cost_micro
 from costwain.domain.once import changed, lazy
@@ -73,17 +72,16 @@ def due(snapshot: Snapshot) -> Due:
     """This turn's fleets: all that have no rest, and those that have rested for longest."""
     if not are_many(snapshot.fleets):
         return Due(snapshot.fleets)
-    awake, resting = list[Fleet](), list[tuple[float, Key, Rest, Fleet]]()
+    awake, resting = list[Fleet](), list[tuple[Rest, Fleet]]()
     for fleet in snapshot.fleets:
         rest = fleet.memory.rest
         if rest is None or _stirred(snapshot, fleet, rest):
             awake.append(fleet)
         else:
-            resting.append((rest.since_s, fleet.key, rest, fleet))
-    resting.sort()
+            resting.append((rest, fleet))
+    resting.sort(key=lambda each: (each[0].since_s, each[1].key))
     turns = max(FEW, math.ceil(len(snapshot.fleets) / ROUND))
-    longest, others = resting[:turns], resting[turns:]
-    return Due([*awake, *(fleet for *_, fleet in longest)], [(rest, fleet) for *_, rest, fleet in others])
+    return Due([*awake, *(fleet for _, fleet in resting[:turns])], resting[turns:])
 
 
 def are_many(fleets: Collection[Fleet]) -> bool:
@@ -92,18 +90,22 @@ def are_many(fleets: Collection[Fleet]) -> bool:
 
 
 def _stirred(snapshot: Snapshot, fleet: Fleet, rest: Rest) -> bool:
-    """Whether a resting fleet is no longer as it was when its rest began."""
+    """Whether a resting fleet is no longer as it was when its rest began.
+
+    Asked of all fleets in every turn, so it looks at plain fields alone: what a fleet works out lazily costs more.
+    """
     load, now_s = fleet.load, snapshot.now_s
-    if load is None or load.arrivals_per_s is None or load.waiting:
+    if load is None or load.arrivals_per_s is None or any(load.queued.values()):
         return True
     if not rest.since_s <= now_s < rest.until_s or fleet.generation != rest.generation:
         return True
-    if len(fleet.ready) != rest.ready or not len(fleet.replicas) == sum(fleet.deployed.values()) == rest.pods:
+    states = [r.state for r in fleet.replicas]
+    if states.count(State.READY) != rest.ready or not len(states) == sum(fleet.deployed.values()) == rest.pods:
         return True
-    if load.active > rest.most_running or (snapshot.budgets and is_member(snapshot, fleet)):
+    if sum(load.running.values()) > rest.most_running or (snapshot.budgets and is_member(snapshot, fleet)):
         return True
-    demand, fast = fleet.memory.demand, load.fast_per_s
-    if fast is None and demand is not None:
+    fast = load.fast_per_s
+    if fast is None and (demand := fleet.memory.demand) is not None:
         fast = smoothed(demand.fast_per_s, load.arrivals_per_s, now_s - demand.at_s)
     return fast is None or not fast <= rest.most_per_s  # not a number is no reason to rest
 

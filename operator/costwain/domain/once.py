@@ -4,6 +4,7 @@ A thousand fleets are decided on in a turn, and nearly all that is known of a fl
 rests on what is remembered here: the functions are pure and the values never change.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import Any, Generic, TypeVar, overload
@@ -36,11 +37,12 @@ def once(most: int) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Remembers what a pure function gave for its first argument, a frozen value, and hashable others.
 
     It goes by identity: comparing a whole spec would cost more than it saves. The value is kept with the result, so no
-    other one can come to lie at its address; when `most` are remembered, all are forgotten.
+    other one can come to lie at its address. Beyond `most` the oldest is forgotten, one at a time: to free thousands at
+    once would take a turn's decision as long as ten fleets do.
     """
 
     def remembering(function: Callable[..., Result]) -> Callable[..., Result]:
-        known: dict[tuple[Hashable, ...], tuple[object, Result]] = {}
+        known = OrderedDict[tuple[Hashable, ...], tuple[object, Result]]()
 
         @wraps(function)
         def asked(value: object, *rest: Hashable) -> Result:
@@ -48,7 +50,7 @@ def once(most: int) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
             found = known.get(key)
             if found is None:
                 if len(known) >= most:
-                    known.clear()
+                    known.popitem(last=False)
                 found = known[key] = (value, function(value, *rest))
             return found[1]
 
