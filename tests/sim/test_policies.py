@@ -123,6 +123,15 @@ def test_one_vendor_keeps_to_one_vendor() -> None:
     assert {p.place[1] for p in one.pods} == {"h100"}
 
 
+def test_without_a_forecast_a_rise_is_followed_late() -> None:
+    given = setup(scenario={"turnSeconds": 15, "warmUpSeconds": 900})
+    rise = [each for n in range(20) for each in steady((0.8 + 0.3 * n) * carries(given), 60, turn_s=15)]
+    load = [*steady(0.8 * carries(given), 1800, turn_s=15), *rise]
+    ours, blind = (World(given, policy_of(name, facts_of(load, 15))).run(load) for name in ("costwain", "no-forecast"))
+    assert 1 - blind.attainment > 2 * (1 - ours.attainment)
+    assert blind.dollars < ours.dollars
+
+
 def test_every_policy_is_in_the_docs() -> None:
     text = DOCS.read_text(encoding="utf-8")
     assert [name for name in POLICIES if f"`{name}`" not in text] == []

@@ -17,7 +17,7 @@ from costwain.sim.report import Row
 from costwain.sim.scenario import PoolScenario, Scenario, read_scenario
 
 HERE = Path(__file__).parent
-OURS = {"costwain", "no-budget", "no-swap", "one-vendor", "no-hysteresis"}
+OURS = {"costwain", "no-budget", "no-swap", "one-vendor", "no-forecast", "no-hysteresis"}
 Figure = dict[str, Any]
 
 

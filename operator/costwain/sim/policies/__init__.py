@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from costwain.sim.arrival import InputError, number_of
-from costwain.sim.policies.ablations import NoBudget, NoHysteresis, NoSwap, OneVendor
+from costwain.sim.policies.ablations import NoBudget, NoForecast, NoHysteresis, NoSwap, OneVendor
 from costwain.sim.policies.aibrix import AibrixApa
 from costwain.sim.policies.apart import Apart
 from costwain.sim.policies.base import Facts
@@ -38,6 +38,7 @@ POLICIES: dict[str, Entry] = {
     "no-budget": Entry(NoBudget, "the same, blind to the budget", for_all=True),
     "no-swap": Entry(NoSwap, "the same, on the best variant alone", for_all=True),
     "one-vendor": Entry(OneVendor, "the same, on the pools of one vendor", for_all=True),
+    "no-forecast": Entry(NoForecast, "the same, expecting no more than what comes now", for_all=True),
     "no-hysteresis": Entry(NoHysteresis, "the same, without dwell time and stabilisation", for_all=True),
     "static-peak": Entry(StaticPeak, "as many replicas as the busiest five minutes need"),
     "static-mean": Entry(StaticMean, "as many replicas as the mean load needs"),

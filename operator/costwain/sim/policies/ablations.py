@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
+from costwain.domain.memory import Memory
 from costwain.domain.plan import Plan
 from costwain.domain.snapshot import Fleet, Pool, Snapshot
 from costwain.domain.spec import ModelDeploymentSpec
@@ -72,3 +73,22 @@ class NoHysteresis(_Changed):
         swap = spec.swap.model_copy(update={"min_dwell_seconds": 0, "step_percents": [100], "step_seconds": 0})
         scaling = spec.scaling.model_copy(update={"scale_down_stabilization_seconds": 0})
         return spec.model_copy(update={"swap": swap, "scaling": scaling})
+
+
+class NoForecast:
+    """What comes now is all that is ever expected: no rise is followed, no burst and no usual hour remembered."""
+
+    def __init__(self) -> None:
+        self._ours = Ours()
+
+    def decide(self, snapshot: Snapshot) -> Plan:
+        """The plan of fleets that remember of their load where it stands, and nothing else."""
+        fleets = tuple(fleet.remembering(_of_now(fleet.memory)) for fleet in snapshot.fleets)
+        return self._ours.decide(replace(snapshot, fleets=fleets))
+
+
+def _of_now(memory: Memory) -> Memory:
+    if memory.demand is None:
+        return memory
+    level = memory.demand.model_copy(update={"slow_per_s": memory.demand.fast_per_s, "variance": 0.0})
+    return memory.model_copy(update={"demand": level, "season": None})
