@@ -86,7 +86,7 @@ bench-check: setup ## exit 1 and name what falls short in a benchmark's report: 
 	@$(BIN)/python -m tests.bench.check '$(JSON)'
 
 .PHONY: bench-policy
-bench-policy: setup ## this and other policies on public traces (TRACES=dir; SEEDS=n JSON=path PART=name JOBS=2; hours with all seeds)
+bench-policy: setup ## this and other policies on public traces (TRACES=dir; SEEDS=n JSON=path PART=name JOBS=2; an hour or hours with all seeds)
 	@test -n "$(TRACES)" || { echo "TRACES: want the folder of the traces that tests/bench/policy/bench.yaml names (found none)"; exit 2; }
 	$(BIN)/python tests/bench/policy/run.py '$(TRACES)' $(if $(SEEDS),--seeds $(SEEDS)) $(if $(JSON),--json '$(JSON)') $(if $(PART),--part $(PART)) $(if $(JOBS),--jobs $(JOBS))
 
