@@ -149,3 +149,11 @@ def test_the_busiest_five_minutes_of_a_trace() -> None:
     assert facts.peak_per_s == pytest.approx(5.0)
     assert facts.mean_per_s == pytest.approx(1.8)
     assert replace(facts, peak_per_s=0.0).shape.input_tokens == 512
+
+
+def test_a_move_in_the_last_seconds_of_an_hour_is_paid_with_what_it_replaces() -> None:
+    budget, scaling = {"amount": "3.02", "period": "Hour"}, {"minReplicas": 0, "maxReplicas": 8}
+    given = setup((pool("h100"), pool("mi300x")), budget=budget, scaling=scaling)
+    stretches = ((0.2, 1440), (6.0, 2160), (0.1, 3600))
+    load = [each for part, s in stretches for each in steady(part * carries(given), s)]
+    assert World(given, policy_of("costwain", facts_of(load, 10))).run(load).overspend == 0

@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from costwain.decide.budget import SERVE_S, Step, may_rise, may_start, may_stay, next_pays, priced, stopping_s
+from costwain.decide.budget import (
+    SERVE_S,
+    Step,
+    may_rise,
+    may_start,
+    may_stay,
+    next_pays,
+    priced,
+    running_micro_per_h,
+    stopping_s,
+)
 from costwain.decide.case import Case, Choice
 from costwain.decide.options import Rung
 from costwain.decide.pair import Pair, paired
@@ -88,12 +98,23 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
         return may_rise(purse, mix.hourly_micro, dwell_s, step)
     if current is not None and rung is not current and _too_late(case, current, step):
         return False
-    late = purse.left_s < rung.start_s + SERVE_S  # what starts now serves in the next period
-    if late and mix.replicas > case.count(rung) and not next_pays(purse, mix.hourly_micro, SERVE_S, step):
-        return False
+    if purse.left_s < rung.start_s + SERVE_S and (beside := _beside(case, rung, mix)) is not None:
+        # What starts now serves in the next period, and until then all that runs is paid out of this one.
+        until_then = purse.pays(mix.hourly_micro + beside, purse.left_s)
+        if not (until_then and next_pays(purse, mix.hourly_micro, SERVE_S, step)):
+            return False
     if mix.hourly_micro > step.reserve_micro_per_h and not case.count(rung):
         return may_start(purse, mix.hourly_micro, dwell_s, step)
     return may_stay(purse, mix.hourly_micro, step)
+
+
+def _beside(case: Case, rung: Rung, mix: Mix) -> int | None:
+    """Micro-dollars an hour of what else runs while a mix starts; None where nothing of it is to start."""
+    running = case.running(rung)
+    if all(n <= running.get(place, 0) for place, n in mix.counts.items()):
+        return None
+    kept = sum(o.hourly_micro * min(running.get(o.place, 0), mix.counts.get(o.place, 0)) for o in rung.options)
+    return max(0, running_micro_per_h(case.fleet) - kept)
 
 
 def _can_be_created(case: Case, rung: Rung) -> bool:
