@@ -2,7 +2,7 @@
 
 from tests.bench.bench_rest import NEVER, figures, run
 
-TRACE = "synthetic:step,rate=1,peak=4,duration=600"
+TRACE = "synthetic:step,rate=1,peak=4,duration=1210"
 
 
 def test_a_run_beside_itself_costs_nothing_and_decides_on_all() -> None:

@@ -187,9 +187,3 @@ def test_a_plot_has_a_point_a_row_in_each_panel(tmp_path: Path) -> None:
     tags = [each.tag.rpartition("}")[2] for each in root.iter()]
     assert tags.count("circle") == 4
     assert [each.text for each in root.iter() if each.text == "static-mean @4.00"] != []
-
-
-def test_a_folder_that_cant_be_written_to_is_named(tmp_path: Path) -> None:
-    result = ran(tmp_path, "--scale", "0.1", "--json", str(tmp_path / "none" / "out.json"))
-    assert result.exit_code == 1
-    assert "out.json: can't be written (found No such file or directory)" in result.output

@@ -191,3 +191,10 @@ def test_a_gap_of_an_hour_in_a_trace_is_an_hour_without_requests(tmp_path: Path)
     done = CliRunner().invoke(simulate, [written(tmp_path / "fleet.yaml", POOL, FLEET), "--trace", str(trace)])
     assert done.exit_code == 0, done.output
     assert "2 requests, 1 seed" in done.output
+
+
+def test_a_fleet_of_which_nothing_could_run_is_told_why(tmp_path: Path) -> None:
+    unpriced = {**POOL, "spec": {k: v for k, v in POOL["spec"].items() if k != "price"}}  # type: ignore[attr-defined]
+    fleet = written(tmp_path / "fleet.yaml", unpriced, FLEET)
+    said = refused(tmp_path, fleet, "--trace", "synthetic:step,rate=1")
+    assert said.startswith("ModelDeployment chat: want a variant that could run (found pool h100: no price")

@@ -6,10 +6,11 @@ import pytest
 from tests.sim.worlds import carries, setup, steady
 
 from costwain.sim import oracle as module
+from costwain.sim.arrival import InputError
 from costwain.sim.compare import _budgeted
 from costwain.sim.oracle import _programme, _slots, oracle
 from costwain.sim.report import bound_line
-from costwain.sim.scenario import CALM
+from costwain.sim.scenario import CALM, Scenario
 
 HOUR_S = 3600.0
 
@@ -51,3 +52,26 @@ def test_the_bound_of_a_steady_load_is_its_replicas_times_its_hours() -> None:
     assert 64.3 - 0.1 <= poor.quality <= poor.bound + 0.1 < 72.7
     assert "no plan below $16.00" in bound_line(None, free)
     assert "no plan above" in bound_line("8.00", poor)
+
+
+def test_where_not_everything_can_be_carried_there_is_no_bound() -> None:
+    given = setup()
+    poor = replace(given.fleet, spec=_budgeted(given.fleet.spec, "9.00"))
+    bound = oracle(poor, CALM, steady(9 * carries(given), 2 * HOUR_S))
+    assert bound.bound is None
+    assert bound.lost > 0
+    assert "requests can't be carried, so no bound" in bound_line("9.00", bound)
+
+
+def test_a_floor_that_the_budget_never_pays_has_no_plan() -> None:
+    given = setup(scaling={"minReplicas": 2, "maxReplicas": 8})
+    poor = replace(given.fleet, spec=_budgeted(given.fleet.spec, "1.00"))
+    with pytest.raises(InputError, match="no plan with 2"):
+        oracle(poor, CALM, steady(1.0, 2 * HOUR_S))
+
+
+def test_the_bound_is_at_the_prices_of_the_time() -> None:
+    """Two hours of one replica: $4 in the first, $1 in the second."""
+    cheap = {"pools": {"h100": {"prices": [{"atSeconds": HOUR_S, "amount": "1.00"}]}}}
+    bound = oracle(setup().fleet, Scenario.model_validate(cheap), steady(1.0, 2 * HOUR_S))
+    assert bound.dollars == pytest.approx(5.0, rel=0.02)

@@ -157,3 +157,9 @@ def test_a_move_in_the_last_seconds_of_an_hour_is_paid_with_what_it_replaces() -
     stretches = ((0.2, 1440), (6.0, 2160), (0.1, 3600))
     load = [each for part, s in stretches for each in steady(part * carries(given), s)]
     assert World(given, policy_of("costwain", facts_of(load, 10))).run(load).overspend == 0
+
+
+def test_a_warm_up_longer_than_the_trace_is_refused() -> None:
+    given = setup(scenario={"warmUpSeconds": 3600})
+    with pytest.raises(InputError, match=r"want at most the trace's 600 s \(found 3600\)"):
+        World(given, policy_of("costwain", FACTS)).run(steady(1.0, 600))

@@ -1,7 +1,8 @@
 """`costwain simulate`: what a trace would cost, and how well it would be served, under one policy or several."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import click
 
 from costwain.cli.format import table
+from costwain.cli.outputs import Told
+from costwain.domain.money import decimal_of, micro_of
 from costwain.sim import compare, report, several
 from costwain.sim.arrival import InputError, Take
 from costwain.sim.fleet_file import FleetsFile, read_fleets
@@ -65,6 +68,7 @@ def simulate(fleet: Path, **options: Any) -> None:
     Nothing is started: pods, queue and bill are computed. Exit code 2 on input that can't be used.
     """
     try:
+        told = Told.checked(options["json_path"], options["plot_path"])
         contest = _contest(fleet, options)
         bounds = _bounds(contest) if options["with_oracle"] else []
         found = list(_entries(contest, options["jobs"]))
@@ -77,20 +81,20 @@ def simulate(fleet: Path, **options: Any) -> None:
     for budget, bound in bounds:
         click.echo(report.bound_line(budget, bound))
     click.echo(_footnote(contest, found))
-    if options["json_path"]:
-        told = {**_about(fleet, options), "oracle": [{"budget": b, **asdict(bound)} for b, bound in bounds]}
-        _write(options["json_path"], json.dumps(report.as_json(found, told), indent=1) + "\n")
-    if options["plot_path"]:
-        _write(options["plot_path"], svg([row for row in report.rows(found) if row.fleet in (None, several.ALL)]))
+    about = {**_about(fleet, options), "oracle": [{"budget": b, **asdict(bound)} for b, bound in bounds]}
+    told.write(
+        lambda: json.dumps(report.as_json(found, about), indent=1) + "\n",
+        lambda: svg([row for row in report.rows(found) if row.fleet in (None, several.ALL)]),
+    )
 
 
 def _contest(fleet: Path, options: dict[str, Any]) -> Contest:
     scenario = read_scenario(options["scenario"]) if options["scenario"] else CALM
     take = Take(options["seed"], options["scale"], options["start"], options["duration"])
-    budgets = ["" if amount == "none" else amount for amount in options["budgets"]]
+    budgets = _each_once("--budget", [_amount(text) for text in options["budgets"]])
     common: dict[str, Any] = {
         "scenario": scenario,
-        "policies": options["policies"] or ("costwain",),
+        "policies": _each_once("--policy", options["policies"]) or ("costwain",),
         "budgets": budgets or (None,),
         "engine": options["engine"],
         "seeds": options["seeds"],
@@ -102,6 +106,23 @@ def _contest(fleet: Path, options: dict[str, Any]) -> Contest:
         ((name, one),) = file.fleets.items()
         return compare.Contest(fleet=one, trace=traces[name], **common)
     return several.Together(file=file, traces=traces, **common)
+
+
+def _amount(text: str) -> str:
+    """The budget as a contest takes it: dollars as they are told, or nothing for `none`; raises InputError."""
+    if text == "none":
+        return ""
+    try:
+        return decimal_of(micro_of(text))
+    except ValueError:
+        raise InputError("--budget", "want dollars such as 240.00, or none", repr(text)) from None
+
+
+def _each_once(option: str, given: Sequence[str]) -> Sequence[str]:
+    """What was given, where nothing comes twice: two equal rows would look like two seeds of one."""
+    if twice := [text for text, n in Counter(given).items() if n > 1]:
+        raise InputError(option, "want each once", twice[0] or "none")
+    return given
 
 
 def _sources(file: FleetsFile, given: tuple[str, ...]) -> dict[str, str]:
@@ -148,14 +169,3 @@ def _about(fleet: Path, options: dict[str, Any]) -> dict[str, Any]:
     if len(options["traces"]) == 1:
         given["trace"] = given.pop("traces")[0]
     return {"fleet": str(fleet), **{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}}
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes the whole file or none of it."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise click.ClickException(f"{path}: can't be written (found {error.strerror})") from None

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 MICRO = 1_000_000
 DECIMAL_PATTERN = r"^\d{1,12}(\.\d{1,6})?$"
-_DECIMAL = re.compile(DECIMAL_PATTERN)
+_DECIMAL = re.compile(DECIMAL_PATTERN, re.ASCII)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -8,7 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
+from costwain.decide.forecast import FIRST_GUESS
+from costwain.decide.options import ladder
 from costwain.domain.money import decimal_of, micro_of
+from costwain.domain.snapshot import Fleet
 from costwain.domain.spec import Budget, ModelDeploymentSpec
 from costwain.sim.arrival import InputError
 from costwain.sim.batches import Batch, batches
@@ -68,6 +71,18 @@ def check(contest: Contest) -> None:
         policy_of(name, Facts(1.0, 1.0, 512.0, 128.0))
     for amount in contest.budgets:
         _budgeted(contest.fleet.spec, amount)
+    can_run(contest.fleet, contest.scenario)
+
+
+def can_run(fleet: FleetFile, scenario: Scenario) -> None:
+    """Raises InputError where no variant could run on any pool, which would lose every request for nothing."""
+    later = {name for name, own in scenario.pools.items() if own.prices}  # a pool that gets its price only then
+    pools = {n: replace(p, hourly_micro=0) if n in later else p for n, p in fleet.pools.items()}
+    rungs = ladder(Fleet(fleet.namespace, fleet.name, "sim", 1, fleet.spec), pools, FIRST_GUESS, scenario.start_s)
+    if not any(rung.options and rung.barred is None for rung in rungs):
+        whys = [why for rung in rungs for why in (*rung.problems, rung.barred) if why is not None]
+        found = "; ".join(dict.fromkeys(why.sentence for why in whys))
+        raise InputError(f"ModelDeployment {fleet.name}", "want a variant that could run", found)
 
 
 def entries(contest: Contest, jobs: int = 1) -> Iterator[Entry]:

@@ -71,7 +71,7 @@ class Event:
         """The trace's start: a turn holds the arrivals from its start on."""
         if not batch.arrivals:
             return 0.0
-        turn_s = scene.end_s - scene.start_s
+        turn_s = round(scene.end_s - scene.start_s, 6)  # as the batches were cut: unix times know no better
         return scene.start_s - batch.arrivals[0].t_s // turn_s * turn_s
 
     def _stand(self, scene: Scene) -> None:

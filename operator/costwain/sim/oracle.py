@@ -4,20 +4,21 @@ In every slot of time, whole replicas of each (variant, pool) carry the slot's m
 from its node on and serves once it has loaded. Without a budget the fewest dollars that carry everything with the best
 variant; with one the most quality that its windows pay. It knows no queue and no burst within a slot, and takes the
 capacity model's own rate, head-room included: its SLO is assumed. Between the best plan found and the dual bound lies
-what nobody knows; both are told.
+what nobody knows; both are told. Stock-outs and lost nodes are none of its business.
 """
 
 import importlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from costwain.decide.capacity import RequestShape
 from costwain.decide.options import Option, ladder
 from costwain.decide.window import window
 from costwain.domain.money import MICRO, micro_of
-from costwain.domain.snapshot import Fleet
+from costwain.domain.snapshot import Fleet, Pool
+from costwain.sim.arrival import InputError
 from costwain.sim.batches import Batch
 from costwain.sim.fleet_file import FleetFile
 from costwain.sim.scenario import Scenario
@@ -26,6 +27,7 @@ MOST_SLOTS = 144
 LEAST_SLOT_S = 60.0
 TIME_LIMIT_S = 60.0
 GAP = 0.01
+_LOST_PART = 1e-6  # of the requests, what the solver's tolerance may leave
 _LOST_USD = 1000.0  # of a request that isn't carried: more than any that is
 
 
@@ -34,13 +36,13 @@ class Bound:
     """The best plan found and the bound that no plan beats.
 
     `dollars` and `quality` (mean over arrivals, the lost worth nothing) of the plan; `bound` is dollars without a
-    budget and quality with one.
+    budget and quality with one, None where not all requests can be carried: what those count would be in it.
     """
 
     dollars: float
     quality: float
     lost: float
-    bound: float
+    bound: float | None
     slots: int
     solver_s: float
 
@@ -82,19 +84,23 @@ def solver() -> Any:
 
 
 def oracle(fleet: FleetFile, scenario: Scenario, load: Sequence[Batch]) -> Bound:
-    """The bound for a trace; raises ModuleNotFoundError without the solver."""
+    """The bound for a trace; raises ModuleNotFoundError without the solver, InputError where no plan is possible."""
     highs = solver()
     slots, slot_s = _slots(fleet, scenario, load)
     programme, columns = _programme(fleet, slots, slot_s)
     values, dual, took_s = _solved(highs, programme)
+    if not math.isfinite(dual):
+        wanted = "want dollars and accelerators for the declared minReplicas all the time"
+        raise InputError("--oracle", wanted, f"no plan with {fleet.spec.scaling.min_replicas}")
     hours, best = slot_s / 3600, [float(v.quality) for v in fleet.spec.variants]
     quality_of = {v.name: q for v, q in zip(fleet.spec.variants, best, strict=True)}
     dollars = sum(values[n] * o.hourly_micro / MICRO * hours for t in columns for o, n, _ in t)
     carried = sum(values[x] * slot_s for t in columns for _, _, x in t)
     worth = sum(values[x] * slot_s * quality_of[o.place[0]] for t in columns for o, _, x in t)
     asked = sum(s.per_s for s in slots) * slot_s
+    lost = max(0.0, asked - carried)
     bound = dual if fleet.spec.budget is None else -dual / asked
-    return Bound(dollars, worth / asked, max(0.0, asked - carried), bound, len(slots), took_s)
+    return Bound(dollars, worth / asked, lost, None if lost > _LOST_PART * asked else bound, len(slots), took_s)
 
 
 def _slots(fleet: FleetFile, scenario: Scenario, load: Sequence[Batch]) -> tuple[list[_Slot], float]:
@@ -108,13 +114,26 @@ def _slots(fleet: FleetFile, scenario: Scenario, load: Sequence[Batch]) -> tuple
             max(1.0, sum(b.count * b.mean_input for b in part) / max(n, 1)),
             max(1.0, sum(b.count * b.mean_output for b in part) / max(n, 1)),
         )
-        rungs = ladder(Fleet("sim", "sim", "sim", 1, fleet.spec), fleet.pools, shape, scenario.start_s)
+        pools = _cheapest(fleet, scenario, (at * turn_s, (at + wide) * turn_s))
+        rungs = ladder(Fleet("sim", "sim", "sim", 1, fleet.spec), pools, shape, scenario.start_s)
         serving = [r for r in rungs if r.barred is None and r.options]
         if fleet.spec.budget is None:
             serving = serving[:1]
         options = tuple(o for r in serving for o in r.options)
         found.append(_Slot(scenario.start_s + at * turn_s, n / (wide * turn_s), options))
     return found, wide * turn_s
+
+
+def _cheapest(fleet: FleetFile, scenario: Scenario, slot: tuple[float, float]) -> dict[str, Pool]:
+    """The pools at their lowest price in a slot (seconds since the start): a bound may be too good, never too bad."""
+    found = dict(fleet.pools)
+    for name, pool in fleet.pools.items():
+        changes = sorted(scenario.pools[name].prices, key=lambda p: p.at_seconds) if name in scenario.pools else []
+        told = [(-math.inf, pool.hourly_micro), *((p.at_seconds, micro_of(p.amount)) for p in changes)]
+        since = max(at_s for at_s, _ in told if at_s <= slot[0])
+        known = [price for at_s, price in told if since <= at_s < slot[1] and price is not None]
+        found[name] = replace(pool, hourly_micro=min(known, default=None))
+    return found
 
 
 def _programme(

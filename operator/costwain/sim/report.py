@@ -10,9 +10,9 @@ from costwain.sim.compare import Entry
 from costwain.sim.oracle import Bound
 from costwain.sim.score import Score
 
-# Student's t at 97.5 % by degrees of freedom; beyond the table the normal's.
+# Student's t at 97.5 % by degrees of freedom; beyond the table by the series of Cornish and Fisher about the normal's.
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
-_T_FAR = 1.96
+_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,18 @@ def figure(values: Sequence[float]) -> Figure:
     n, mean = len(values), statistics.fmean(values)
     if n < 2:
         return Figure(mean, None)
-    t = _T[n - 2] if n - 2 < len(_T) else _T_FAR
-    return Figure(mean, t * statistics.stdev(values) / math.sqrt(n))
+    return Figure(mean, _t(n - 1) * statistics.stdev(values) / math.sqrt(n))
+
+
+def _t(freedom: int) -> float:
+    """The quantile of Student's t at 97.5 %.
+
+    >>> round(_t(16), 2), round(_t(60), 2)
+    (2.12, 2.0)
+    """
+    if freedom <= len(_T):
+        return _T[freedom - 1]
+    return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,10 @@ def _cell(row: Row, column: tuple[str, str, float, str]) -> str:
 
 def bound_line(budget: str | None, bound: Bound) -> str:
     """The oracle in one line: its best plan, and the bound that no plan beats."""
-    least = f"no plan below ${bound.bound:.2f}" if budget is None else f"no plan above {bound.bound:.2f}"
+    if bound.bound is None:
+        least = f"{bound.lost:.0f} requests can't be carried, so no bound"
+    else:
+        least = f"no plan below ${bound.bound:.2f}" if budget is None else f"no plan above {bound.bound:.2f}"
     return (
         f"oracle, budget {budget or 'none'}: ${bound.dollars:.2f}, quality {bound.quality:.2f}, {least} "
         f"({bound.slots} slots, {bound.solver_s:.1f} s; foresight, no queue, no burst within a slot)"

@@ -6,7 +6,7 @@ from itertools import product
 
 from costwain.domain.money import decimal_of, micro_of
 from costwain.sim.arrival import InputError
-from costwain.sim.compare import ENGINES, Entry, Trace, facts_of, load_of, spread
+from costwain.sim.compare import ENGINES, Entry, Trace, can_run, facts_of, load_of, spread
 from costwain.sim.fleet_file import FleetsFile
 from costwain.sim.member import Setup
 from costwain.sim.policies import Facts, policy_for_all
@@ -37,6 +37,8 @@ def check(together: Together) -> None:
         policy_for_all(name, {key: Facts(1.0, 1.0, 512.0, 128.0) for key in facts})
     for amount in together.budgets:
         _budgeted(together.file, amount)
+    for fleet in together.file.fleets.values():
+        can_run(fleet, together.scenario)
 
 
 def entries(together: Together, jobs: int = 1) -> Iterator[Entry]:
@@ -59,12 +61,13 @@ def _run(task: tuple[Together, int, str | None, str]) -> list[Entry]:
     town = Town(setups, policy_for_all(policy, facts), file.budgets)
     scores = town.run(loads)
     found = zip((*file.fleets, ALL), (*scores, town.total(scores)), strict=True)
-    return [Entry(policy, _told(file), seed, score, name) for name, score in found]
+    return [Entry(policy, _told(file, name), seed, score, name) for name, score in found]
 
 
-def _told(file: FleetsFile) -> str | None:
-    """The shared budgets' amounts, for the table."""
-    return "+".join(b.spec.amount for b in file.budgets) or None
+def _told(file: FleetsFile, name: str) -> str | None:
+    """The amounts by which a row is judged: a fleet's own budget, else the shared ones, which also bind the sum."""
+    own = file.fleets[name].spec.budget if name in file.fleets else None
+    return own.amount if own else "+".join(b.spec.amount for b in file.budgets) or None
 
 
 def _budgeted(file: FleetsFile, amount: str | None) -> FleetsFile:

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import zip_longest
 
 from costwain.domain.snapshot import Pool, SharedBudget, Snapshot
+from costwain.sim.arrival import InputError
 from costwain.sim.batches import NOTHING, Batch
 from costwain.sim.member import Member, Setup
 from costwain.sim.policy import Policy
@@ -29,9 +30,15 @@ class Town:
         self._windows = self._opened()
 
     def run(self, loads: Sequence[Sequence[Batch]]) -> list[Score]:
-        """The whole traces, one a fleet, and a tail in which what waits can be answered; a score a fleet."""
-        self.decide()
+        """The whole traces, one a fleet, and a tail in which what waits can be answered; a score a fleet.
+
+        Raises InputError where the warm-up is longer than the traces.
+        """
         turns = list(zip_longest(*loads, fillvalue=NOTHING))
+        if len(turns) < self._warm_turns:
+            wanted = f"want at most the trace's {len(turns) * self._turn_s:g} s"
+            raise InputError("scenario: warmUpSeconds", wanted, f"{self._scenario.warm_up_seconds:g}")
+        self.decide()
         for batches in turns[: self._warm_turns]:
             self.turn(batches)
         if self._warm_turns:

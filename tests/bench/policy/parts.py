@@ -147,14 +147,14 @@ def _figures(part: str, rows: list[Row], bounds: dict[str | None, Any]) -> list[
         name, bound = f"{part}, budget {row.budget or 'none'}", bounds.get(row.budget)
         if row.budget is None:
             figures += [_figure(f"{name}: in SLO", row, "attainment", "share", (">=", 0.99))]
-            if bound:
+            if bound and bound.bound is not None:
                 ratio = _mean(row, "dollars") / bound.bound
                 figures.append(_entry(f"{name}: dollars over the oracle's", (ratio, None), "ratio", ("<=", 1.10)))
             figures += _against_peers(name, row, [r for r in rows if r.policy not in OURS and r.budget is None])
         else:
             figures += [_figure(f"{name}: largest prefix overspend", row, "prefix_overspend", "share", ("<=", 0.004))]
             figures += [_figure(f"{name}: lost", row, "lost", "requests", ("<=", 0.0))]
-            if bound:
+            if bound and bound.bound is not None:
                 ratio = _mean(row, "effective_quality") / bound.bound
                 told = f"{name}: effective quality over the oracle's bound"
                 figures.append(_entry(told, (ratio, None), "ratio", (">=", 0.98)))

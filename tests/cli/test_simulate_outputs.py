@@ -1,0 +1,70 @@
+"""`costwain simulate --json --plot`: what can't be written is said before anything is played; nothing is replaced."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.cli.test_simulate import ran
+
+SHORT = ("--policy", "static-mean", "--scale", "0.1")
+
+
+CASES: dict[str, tuple[tuple[str, str], str]] = {
+    "a folder that isn't there": (("--json", "none/out.json"), "--json: want a file in a folder that exists"),
+    "a file for a folder": (("--json", "fleet.yaml/out.json"), "--json: want a file in a folder that exists"),
+    "a folder": (("--plot", "."), "is a directory"),
+    "no name": (("--json", ""), "--json: want a file in a folder that exists"),
+    "a name that is too long": (("--json", "x" * 254), "--json: want a file that can be written"),
+}
+
+
+@pytest.mark.parametrize(("option", "what"), CASES.values(), ids=CASES)
+def test_a_file_that_cant_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, str], what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fleet.yaml").touch()
+    done = ran(tmp_path, *SHORT, *option)
+    assert (done.exit_code, what in done.output) == (2, True), done.output
+    assert "in SLO" not in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["fleet.yaml"]
+
+
+def test_both_can_not_be_one_file(tmp_path: Path) -> None:
+    done = ran(tmp_path, *SHORT, "--json", str(tmp_path / "out"), "--plot", str(tmp_path / "out"))
+    assert done.exit_code == 2
+    assert "--plot: want another file than that of --json" in done.output
+
+
+def test_a_link_still_leads_where_it_led(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.json", tmp_path / "target.json"
+    link.symlink_to(target)
+    assert ran(tmp_path, *SHORT, "--json", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert json.loads(target.read_text())["rows"]
+
+
+def test_a_pipe_gets_the_figures(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading) as pipe, os.fdopen(writing, "w"):
+        assert ran(tmp_path, *SHORT, "--json", f"/dev/fd/{writing}").exit_code == 0
+        os.set_blocking(reading, False)
+        assert json.loads(pipe.read())["rows"]
+
+
+TWICE = {
+    "a policy": (("--policy", "hpa", "--policy", "hpa"), "--policy: want each once (found hpa)"),
+    "an amount, however it is written": (
+        ("--budget", "6", "--budget", "6.00"),
+        "--budget: want each once (found 6.00)",
+    ),
+    "no amount": (("--budget", ""), "--budget: want dollars such as 240.00, or none (found '')"),
+    "digits of another script": (("--budget", "\u0663"), "--budget: want dollars such as 240.00"),
+}
+
+
+@pytest.mark.parametrize(("options", "what"), TWICE.values(), ids=TWICE)
+def test_what_would_be_another_row_than_was_meant(tmp_path: Path, options: tuple[str, ...], what: str) -> None:
+    done = ran(tmp_path, *options)
+    assert (done.exit_code, what in done.output) == (2, True), done.output
