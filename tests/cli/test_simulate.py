@@ -187,3 +187,9 @@ def test_a_plot_has_a_point_a_row_in_each_panel(tmp_path: Path) -> None:
     tags = [each.tag.rpartition("}")[2] for each in root.iter()]
     assert tags.count("circle") == 4
     assert [each.text for each in root.iter() if each.text == "static-mean @4.00"] != []
+
+
+def test_a_start_needs_no_quotes(tmp_path: Path) -> None:
+    scenario = tmp_path / "scenario.yaml"
+    scenario.write_text("start: 2026-01-05T12:00:00Z\n", encoding="utf-8")
+    assert ran(tmp_path, "--scale", "0.1", "--scenario", str(scenario)).exit_code == 0

@@ -56,6 +56,16 @@ CASES: dict[str, tuple[str, bytes | str | None, str, str]] = {  # story: file, c
     ),
     "servegen: no such law": ("w-rates.csv", RATES + "0,0,1,1,Zipf,1,1\n", "w-rates.csv:2", "want Gamma or Weibull"),
     "servegen: a shape of nothing": ("w-rates.csv", RATES + "0,0,1,1,Gamma,0,1\n", "w-rates.csv:2", "a positive shape"),
+    "servegen: gaps longer than any number": (
+        "w-rates.csv", RATES + "0,0,1,1,Weibull,1e-5,1\n", "w-rates.csv:2", "arg1: want a shape of 0.01 to 10000",
+    ),
+    "servegen: more than can be counted": (
+        "w-rates.csv", RATES + "0,0,1e308,1,Gamma,1,1\n", "w-rates.csv:2", "rate_rps: want at most 10000000",
+    ),
+    "a prompt longer than all that was ever written": (
+        "a.csv", REQUESTS + "0,1e200,1\n", "a.csv:2", "input_tokens: want a whole number of tokens, 0 to 1000000000",
+    ),
+    "mooncake: thousands of brackets": ("a.jsonl", "{" + '"a":[' + "[" * 99999, "a.jsonl:1", "want a JSON object"),
     "servegen: binary junk": ("w-rates.csv", RATES.encode() + JUNK, "w-rates.csv:1", "want a readable text file"),
     "an empty file": ("a.csv", "", "a.csv:1", "want at least a header"),
     "nothing but junk": ("a.csv", JUNK, "a.csv:1", "want a readable text file"),
@@ -119,6 +129,11 @@ SYNTHETIC = {
     "NaN": ("synthetic:step,rate=NaN", "rate: want a finite number (found NaN)"),
     "negative": ("synthetic:step,rate=-1", "rate: want a positive number (found -1)"),
     "no time": ("synthetic:step,duration=0", "duration: want a positive number (found 0)"),
+    "a year and more": ("synthetic:step,duration=1e9", "duration: want at most 3.456e+07"),
+    "prompts without an end": ("synthetic:step,input=1e300", "input: want at most 1e+09"),
+    "a day of no time": ("synthetic:diurnal,period=1e-310", "period: want at most 3.456e+07 and at least 1"),
+    "the same twice": ("synthetic:step,rate=1,rate=9", "(found 'rate=9')"),
+    "half a seed": ("synthetic:step,seed=1.9", "seed: want a whole number (found 1.9)"),
     "nobody comes": ("synthetic:step,rate=0,peak=0", "want at least one request"),
 }
 
@@ -141,9 +156,17 @@ SCENARIOS: dict[str, tuple[str | bytes, str]] = {
         "scenario.yaml: blind: Input should be a valid",
     ),
     "a price in words": ("pools: {h100: {prices: [{atSeconds: 0, amount: dear}]}}", "pools.h100.prices.0.amount: "),
+    "a warm-up of ages": ("warmUpSeconds: 1.0e+12", "scenario.yaml: warmUpSeconds: Input should be less than or equal"),
+    "a number of thousands of digits": (f"turnSeconds: {'9' * 5000}", "scenario.yaml: want YAML of sane size"),
+    "thousands of brackets": ("blind: " + "[" * 5000, "scenario.yaml: want YAML of sane size"),
+    "a byte that is no text": ("start: \0", "scenario.yaml: want YAML"),
     "half an accelerator": ("pools: {h100: {accelerators: 0.5}}", "scenario.yaml: pools.h100.accelerators: "),
     "negative losses": ("pools: {h100: {lossesPerDay: -1}}", "scenario.yaml: pools.h100.lossesPerDay: "),
     "no start": ("start: yesterday", "scenario.yaml: start: "),
+    "a day that doesn't exist, without quotes": (
+        "start: 2026-02-30T00:00:00Z",
+        "scenario.yaml: start: want an instant",
+    ),
     "a day that doesn't exist": ('start: "2026-02-30T00:00:00Z"', "scenario.yaml: start: "),
     "a start without calendars": ('start: "9999-12-31T23:59:59Z"', "scenario.yaml: start: want an instant that exists"),
     "two documents": ("{}\n---\n{}", "scenario.yaml: want one YAML document (found 2)"),

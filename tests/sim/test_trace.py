@@ -74,7 +74,7 @@ REFUSED = {
     "an endless prompt": (f"{HEAD}0,inf,1\n", "FILE:2: input_tokens: want a finite number (found inf)"),
     "half a token": (
         f"{HEAD}0,1,1.5\n",
-        "FILE:2: output_tokens: want a whole number of tokens, 0 or more (found 1.5)",
+        "FILE:2: output_tokens: want a whole number of tokens, 0 to 1000000000 (found 1.5)",
     ),
     "a word for a number": (f"{HEAD}0,many,1\n", "FILE:2: input_tokens: want a number (found 'many')"),
     "a row cut short": (

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -16,8 +17,19 @@ from costwain.domain.models import KNOWN_MODELS, ModelShape, shape_of
 from costwain.domain.money import micro_of
 from costwain.domain.variant import Precision, Shape
 
-_TOKENS = click.FloatRange(min=1)
-_MILLISECONDS = click.FloatRange(min=0, min_open=True)
+
+class _Finite(click.FloatRange):
+    """A range that holds no NaN and no infinity either; click compares, and NaN is neither below nor above."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return found
+
+
+_TOKENS = _Finite(min=1, max=1e9)
+_MILLISECONDS = _Finite(min=0, min_open=True)
 _OPTIONS = (
     click.option("--model", required=True, help="hf://ORG/MODEL of the table of known models, or a name with --shape."),
     click.option("--shape", help='JSON of a variant\'s "shape", for a model that the table lacks.'),

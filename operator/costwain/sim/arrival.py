@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 
+MOST_S = 400 * 86400.0  # every turn is simulated, also those without requests
+MOST_TOKENS = 10**9  # of one request
+MOST_PER_S = 10**7  # requests; of more, counting them has no end
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """One request: when it comes (seconds since the trace's start), its tokens, and who asks if that is known."""
@@ -80,8 +85,8 @@ def tokens_of(text: str, where: str, name: str) -> int:
     Raises TraceError unless it is a whole number, 0 or more.
     """
     value = number_of(text, where, name)
-    if value < 0 or value != int(value):
-        raise TraceError(where, f"{name}: want a whole number of tokens, 0 or more", text)
+    if not 0 <= value <= MOST_TOKENS or value != int(value):
+        raise TraceError(where, f"{name}: want a whole number of tokens, 0 to {MOST_TOKENS}", text)
     return max(1, int(value))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costwain.sim.arrival import Arrival, TraceError
+from costwain.sim.arrival import MOST_S, Arrival, TraceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,6 @@ class Batch:
 
 
 NOTHING = Batch(0, (), (), 0.0, 0.0, 0.0, (), 1.0)
-MOST_S = 400 * 86400.0  # every turn is simulated, also those without requests
 OUTPUT_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 

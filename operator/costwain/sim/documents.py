@@ -11,17 +11,31 @@ from costwain.sim.arrival import InputError
 Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as Kubernetes' users know it: an instant is a string, quoted or not."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def documents(path: Path) -> list[dict[str, Any]]:
     """The mappings in a YAML file, empty documents left out; raises InputError if it can't be read."""
     try:
-        found = [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each is not None]
+        text = path.read_text(encoding="utf-8")
+        found = [each for each in yaml.load_all(text, _Loader) if each is not None]  # noqa: S506  a SafeLoader
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         raise InputError(str(path), "want a readable YAML file", reason) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise InputError(where, "want YAML", getattr(error, "problem", None) or str(error)) from None
+        problem = getattr(error, "problem", None) or str(error)
+        raise InputError(where, "want YAML", " ".join(problem.split())) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise InputError(str(path), "want YAML of sane size", str(error)) from None
     for each in found:
         if not isinstance(each, dict):
             raise InputError(str(path), "want mappings", repr(each)[:80])

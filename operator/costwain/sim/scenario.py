@@ -10,10 +10,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from costwain.domain.api import Api, Money, Name, Rule, Timestamp
-from costwain.sim.arrival import InputError
+from costwain.sim.arrival import MOST_S, InputError
 from costwain.sim.documents import documents, validated
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=MOST_S, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from costwain.sim.arrival import Arrival, Take, TraceError, not_negative, number_of
+from costwain.sim.arrival import MOST_PER_S, Arrival, Take, TraceError, not_negative, number_of
 from costwain.sim.text import csv_rows
 
 RATE_COLUMNS = ("client", "t_s", "rate_rps", "pattern", "arg1", "arg2")
@@ -22,6 +22,7 @@ QUANTILES = (0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 _KINDS = ("input_tokens", "output_tokens")
 _LENGTH_COLUMNS = ("client", "t_s", *(f"{kind}_p{round(100 * q)}" for kind in _KINDS for q in QUANTILES))
 GAMMA, _WEIBULL = "Gamma", "Weibull"
+_LEAST_WEIBULL, _MOST_WEIBULL = 0.01, 1e4  # beyond, a gap is longer than any number, or all are alike
 WINDOW_S = 600.0
 
 
@@ -143,6 +144,11 @@ def _rates(path: Path) -> Iterator[tuple[float, Rate]]:
             raise TraceError(where, f"pattern: want {GAMMA} or {_WEIBULL}", repr(row["pattern"]))
         if shape <= 0:
             raise TraceError(where, "arg1: want a positive shape", row["arg1"])
+        if row["pattern"] == _WEIBULL and not _LEAST_WEIBULL <= shape <= _MOST_WEIBULL:
+            wanted = f"arg1: want a shape of {_LEAST_WEIBULL:g} to {_MOST_WEIBULL:g}"
+            raise TraceError(where, wanted, row["arg1"])
+        if per_s > MOST_PER_S:
+            raise TraceError(where, f"rate_rps: want at most {MOST_PER_S}", row["rate_rps"])
         if t_s <= last.get(row["client"], -1.0):
             raise TraceError(where, f"want ascending windows of client {row['client']}", f"{t_s:g} s")
         last[row["client"]] = t_s

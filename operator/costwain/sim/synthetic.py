@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
-from costwain.sim.arrival import Arrival, Take, TraceError, number_of
+from costwain.sim.arrival import MOST_PER_S, MOST_S, MOST_TOKENS, Arrival, Take, TraceError, number_of
 
 PREFIX = "synthetic:"
 # Spread of prompt and answer lengths: the logarithm's standard deviation, about that of public chat traces.
@@ -104,15 +104,24 @@ def parse(source: str) -> Curve:
     values: dict[str, float] = {}
     for setting in settings:
         name, _, text = setting.partition("=")
-        if name not in names:
-            raise TraceError(source, f"want one of {', '.join(names)}", repr(setting))
+        if name not in names or name in values:
+            raise TraceError(source, f"want one of {', '.join(n for n in names if n not in values)}", repr(setting))
         values[name] = _value(name, text, source)
     seed = values.pop("seed", None)
     return Curve(kind, **values, seed=None if seed is None else int(seed))
 
 
+_MOST = dict.fromkeys(("rate", "peak"), MOST_PER_S) | dict.fromkeys(("input", "output"), MOST_TOKENS)
+
+
 def _value(name: str, text: str, source: str) -> float:
-    value = number_of(text, source, name)
+    value, most = number_of(text, source, name), _MOST.get(name, MOST_S)
+    if name == "seed":
+        if value != int(value):
+            raise TraceError(source, "seed: want a whole number", text)
+        return value
     if value < 0 or (value == 0 and name in ("duration", "period", "input", "output")):
         raise TraceError(source, f"{name}: want a positive number", text)
+    if value > most or (name == "period" and value < 1):
+        raise TraceError(source, f"{name}: want at most {most:g}" + " and at least 1" * (name == "period"), text)
     return value

@@ -41,6 +41,8 @@ def read_trace(source: str, format_: str | None = None, take: Take = WHOLE) -> I
     """
     if format_ not in (None, *FORMATS):
         raise TraceError("format", f"want one of {', '.join(FORMATS)}", str(format_))
+    if source.startswith(synthetic.PREFIX) and format_ not in (None, "synthetic"):
+        raise TraceError("format", "want synthetic, or none, for synthetic:...", str(format_))
     if source.startswith(synthetic.PREFIX) or format_ == "synthetic":
         return _some(source, synthetic.read(source, take))
     path = Path(source)

@@ -82,7 +82,7 @@ def _mooncake_rows(path: Path) -> Iterator[tuple[str, Arrival]]:
 def _entry(line: str, where: str) -> dict[str, Any]:
     try:
         entry = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TraceError(where, f"want a JSON object: {error}", repr(line[:120])) from None
     if not isinstance(entry, dict):
         raise TraceError(where, "want a JSON object", repr(line[:120]))
