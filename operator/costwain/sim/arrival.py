@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-
 MOST_S = 400 * 86400.0  # every turn is simulated, also those without requests
 MOST_TOKENS = 10**9  # of one request
 MOST_PER_S = 10**7  # requests; of more, counting them has no end

@@ -25,7 +25,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
     """The mappings in a YAML file, empty documents left out; raises InputError if it can't be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        found = [each for each in yaml.load_all(text, _Loader) if each is not None]  # noqa: S506  a SafeLoader
+        found = [each for each in yaml.load_all(text, _Loader) if each is not None]
     except (OSError, UnicodeDecodeError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         raise InputError(str(path), "want a readable YAML file", reason) from None
