@@ -124,7 +124,7 @@ BAD = {
     ),
     "an amount in words": ((*TRACES, "--budget", "some"), None, "budget: want dollars such as 240.00, or none"),
     "a budget that lies on Mars": (TRACES, [POOL, MARS, fleet("chat"), fleet("code")], "team: spec.timeZone: want a"),
-    "a budget twice": (TRACES, [POOL, BUDGET, BUDGET, fleet("chat"), fleet("code")], "InferenceBudget default/team"),
+    "a budget twice": (TRACES, [POOL, BUDGET, BUDGET, fleet("chat"), fleet("code")], "InferenceBudget team"),
     "a policy that nobody knows": ((*TRACES, "--policy", "magic"), None, "policy: want one of costwain"),
 }
 

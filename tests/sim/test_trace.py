@@ -210,8 +210,11 @@ def test_an_empty_stretch_is_refused(minutes: str) -> None:
 
 
 PARTS = {
-    "no load at all": ({"scale": 0.0}, "scale: want a positive number (found 0.0)"),
-    "a load that is no number": ({"scale": float("nan")}, "scale: want a positive number (found nan)"),
+    "no load at all": ({"scale": 0.0}, "scale: want a positive number, at most 10000000 (found 0.0)"),
+    "a load that is no number": (
+        {"scale": float("nan")},
+        "scale: want a positive number, at most 10000000 (found nan)",
+    ),
     "a start before the trace": (
         {"start_s": -1.0},
         "start_s: want seconds from the trace's start, 0 or more (found -1.0)",

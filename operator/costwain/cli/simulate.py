@@ -15,7 +15,7 @@ from costwain.cli.outputs import Told
 from costwain.domain.money import decimal_of, micro_of
 from costwain.sim import compare, report, several
 from costwain.sim.arrival import InputError, Take
-from costwain.sim.fleet_file import FleetsFile, read_fleets
+from costwain.sim.fleet_file import ALL, FleetsFile, read_fleets
 from costwain.sim.oracle import Bound
 from costwain.sim.plot import svg
 from costwain.sim.policies import POLICIES
@@ -84,7 +84,7 @@ def simulate(fleet: Path, **options: Any) -> None:
     about = {**_about(fleet, options), "oracle": [{"budget": b, **asdict(bound)} for b, bound in bounds]}
     told.write(
         lambda: json.dumps(report.as_json(found, about), indent=1) + "\n",
-        lambda: svg([row for row in report.rows(found) if row.fleet in (None, several.ALL)]),
+        lambda: svg([row for row in report.rows(found) if row.fleet in (None, ALL)]),
     )
 
 
@@ -129,7 +129,10 @@ def _sources(file: FleetsFile, given: tuple[str, ...]) -> dict[str, str]:
     """Every fleet's trace; the only fleet's needs no name."""
     if len(file.fleets) == 1 and len(given) == 1:
         (name,) = file.fleets
-        return {name: given[0].removeprefix(f"{name}=")}
+        source = given[0].removeprefix(f"{name}=")
+        if not source:
+            raise InputError("--trace", "want a file or synthetic:...", repr(given[0]))
+        return {name: source}
     found: dict[str, str] = {}
     for each in given:
         name, _, source = each.partition("=")
@@ -153,7 +156,7 @@ def _bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
 
 
 def _footnote(contest: Contest, found: list[compare.Entry]) -> str:
-    requests = next((e for e in found if e.fleet == several.ALL), found[0]).score.requests
+    requests = next((e for e in found if e.fleet == ALL), found[0]).score.requests
     seeds = f"{contest.seeds} seed{'' if contest.seeds == 1 else 's'}"
     spread = "; ± is half a 95 % interval over them" if contest.seeds > 1 else ""
     estimate = "an estimate by cohorts" if contest.engine == "fluid" else "counted request by request"

@@ -51,13 +51,10 @@ class Take:
     duration_s: float | None = None
 
     def __post_init__(self) -> None:
-        wanted = {
-            "scale": (self.scale, "a positive number"),
-            "duration_s": (1.0 if self.duration_s is None else self.duration_s, "a positive number of seconds"),
-        }
-        for field, (value, want) in wanted.items():
-            if not (math.isfinite(value) and value > 0):
-                raise TraceError(field, f"want {want}", str(value))
+        if not 0 < self.scale <= MOST_PER_S:
+            raise TraceError("scale", f"want a positive number, at most {MOST_PER_S}", str(self.scale))
+        if self.duration_s is not None and not 0 < self.duration_s < math.inf:
+            raise TraceError("duration_s", "want a positive number of seconds", str(self.duration_s))
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
             raise TraceError("start_s", "want seconds from the trace's start, 0 or more", str(self.start_s))
 

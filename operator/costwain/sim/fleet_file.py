@@ -17,6 +17,10 @@ from costwain.sim.arrival import InputError
 from costwain.sim.documents import documents, validated
 from costwain.sim.scenario import Scenario
 
+ALL = "all"  # the row of several fleets in sum
+_OF_THE_CLUSTER = ("AcceleratorPool", "InferenceBudget")
+_KINDS = ("ModelDeployment", *_OF_THE_CLUSTER)
+
 
 @dataclass(frozen=True)
 class FleetFile:
@@ -56,22 +60,29 @@ def read_fleets(path: Path, scenario: Scenario) -> FleetsFile:
         where = f"{path}: {kind} {name}"
         if each.get("apiVersion") != API_VERSION:
             raise InputError(where, f"want apiVersion {API_VERSION}", repr(each.get("apiVersion")))
+        if kind not in _KINDS:
+            raise InputError(str(path), f"want {', '.join(_KINDS[:-1])} and {_KINDS[-1]}", repr(kind))
+        if not isinstance(metadata.get("name"), str) or not name:
+            raise InputError(f"{path}: {kind}: metadata.name", "want a text", repr(metadata.get("name")))
         if kind == "AcceleratorPool":
             specs[name] = validated(AcceleratorPoolSpec, each.get("spec"), f"{where}: spec")
         elif kind == "ModelDeployment":
             fleets.append(_fleet(metadata, validated(ModelDeploymentSpec, each.get("spec"), f"{where}: spec"), where))
-        elif kind == "InferenceBudget":
-            budgets.append(_budget(name, validated(InferenceBudgetSpec, each.get("spec"), f"{where}: spec"), where))
         else:
-            raise InputError(str(path), "want ModelDeployment, AcceleratorPool and InferenceBudget", repr(kind))
-    _once(path, [(kind, m.get("namespace", "default"), m.get("name")) for kind, m, _ in objects])
+            budgets.append(_budget(name, validated(InferenceBudgetSpec, each.get("spec"), f"{where}: spec"), where))
+    _once(path, [(k, "" if k in _OF_THE_CLUSTER else m.get("namespace", "default"), m["name"]) for k, m, _ in objects])
     if not fleets:
         raise InputError(str(path), "want a ModelDeployment", "0")
     _known(path, fleets, specs, scenario)
     pools = {name: _pool(name, spec, fleets, scenario) for name, spec in specs.items()}
     names = Counter(fleet.name for fleet in fleets)
     own = {f.name if names[f.name] == 1 else f"{f.namespace}/{f.name}": replace(f, pools=pools) for f in fleets}
-    return FleetsFile(own, budgets)
+    found = FleetsFile(own, budgets)
+    if ALL in own and not found.is_one:
+        raise InputError(
+            f"{path}: ModelDeployment {ALL}", "want another name, for the row in sum has this one", repr(ALL)
+        )
+    return found
 
 
 def read_fleet(path: Path, scenario: Scenario) -> FleetFile:
@@ -95,7 +106,7 @@ def _fleet(metadata: Mapping[str, Any], spec: ModelDeploymentSpec, where: str) -
         raise InputError(f"{where}: metadata.labels", "want a mapping of texts", repr(labels)[:80])
     if spec.budget is not None:
         _zone(spec.budget.period, spec.budget.time_zone, f"{where}: spec.budget.timeZone")
-    return FleetFile(str(metadata.get("namespace", "default")), str(metadata.get("name")), spec, {}, labels)
+    return FleetFile(str(metadata.get("namespace", "default")), metadata["name"], spec, {}, labels)
 
 
 def _budget(name: str, spec: InferenceBudgetSpec, where: str) -> SharedBudget:
@@ -114,7 +125,7 @@ def _once(path: Path, objects: Sequence[tuple[str, object, object]]) -> None:
     twice = [each for each, n in Counter((k, str(s), str(n)) for k, s, n in objects).items() if n > 1]
     if twice:
         kind, namespace, name = twice[0]
-        raise InputError(str(path), "want every object once", f"{kind} {namespace}/{name} again")
+        raise InputError(str(path), "want every object once", f"{kind} {namespace}{'/' * bool(namespace)}{name} again")
 
 
 def _known(

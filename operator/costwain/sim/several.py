@@ -7,13 +7,12 @@ from itertools import product
 from costwain.domain.money import decimal_of, micro_of
 from costwain.sim.arrival import InputError
 from costwain.sim.compare import ENGINES, Entry, Trace, can_run, facts_of, load_of, spread
-from costwain.sim.fleet_file import FleetsFile
+from costwain.sim.fleet_file import ALL, FleetsFile
 from costwain.sim.member import Setup
 from costwain.sim.policies import Facts, policy_for_all
 from costwain.sim.scenario import Scenario
 from costwain.sim.town import Town
 
-ALL = "all"
 _APART = 1_000_003  # between the seeds of two fleets, so that the same rates give other requests to each
 
 

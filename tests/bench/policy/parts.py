@@ -12,7 +12,7 @@ from foresight import foresight
 from costwain.cli.format import table
 from costwain.sim import compare, report, several
 from costwain.sim.arrival import Take
-from costwain.sim.fleet_file import FleetsFile, read_fleets
+from costwain.sim.fleet_file import ALL, FleetsFile, read_fleets
 from costwain.sim.report import Row
 from costwain.sim.scenario import PoolScenario, Scenario, read_scenario
 
@@ -38,7 +38,7 @@ def measured(part: dict[str, Any], run: Run) -> list[Figure]:
     rows = {engine: report.rows(entries) for engine, entries in found.items()}
     figures = [] if len(engines) == 2 else _figures(part["name"], rows[engines[0]], _bounds(part, run, engines[0]))
     for engine in engines:
-        requests = next((e for e in found[engine] if e.fleet == several.ALL), found[engine][0]).score.requests
+        requests = next((e for e in found[engine] if e.fleet == ALL), found[engine][0]).score.requests
         print(f"\n{part['name']}: {engine} engine, {requests} requests, {run.seeds} seeds")
         print("\n".join(table(report.cells(rows[engine]), right=range(1, 20))), flush=True)
     if len(engines) == 2:
@@ -95,7 +95,7 @@ def _entries(part: dict[str, Any], run: Run, engine: str) -> Iterator[compare.En
     contest, began_s = contest_of(part, run, engine), time.monotonic()
     entries = compare.entries if isinstance(contest, compare.Contest) else several.entries
     for entry in entries(contest, run.jobs):  # type: ignore[arg-type]
-        if entry.fleet in (None, several.ALL):
+        if entry.fleet in (None, ALL):
             where = f"{part['name']}: {engine} engine, seed {entry.seed + 1} of {run.seeds}"
             what = f"{entry.policy}, budget {entry.budget or 'none'}"
             print(f"{where}, {what}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
@@ -142,7 +142,7 @@ def _gaps(part: str, event: list[Row], fluid: list[Row]) -> list[Figure]:
 def _figures(part: str, rows: list[Row], bounds: dict[str | None, Any]) -> list[Figure]:
     """What the design aims at, and whether it holds; of several fleets in sum."""
     figures = []
-    rows = [r for r in rows if r.fleet in (None, several.ALL)]
+    rows = [r for r in rows if r.fleet in (None, ALL)]
     for row in (r for r in rows if r.policy == "costwain"):
         name, bound = f"{part}, budget {row.budget or 'none'}", bounds.get(row.budget)
         if row.budget is None:

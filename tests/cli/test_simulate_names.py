@@ -1,0 +1,37 @@
+"""`costwain simulate`: names of fleets, pools and traces that mean nobody, or two."""
+
+from pathlib import Path
+
+import pytest
+from tests.cli.test_simulate import FLEET, POOL, written
+from tests.cli.test_simulate_bad_input import refused
+
+NAMES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
+    "a fleet without a name": ({}, {"metadata": {}}, "ModelDeployment: metadata.name: want a text (found None)"),
+    "a name that is a number": ({}, {"metadata": {"name": 1}}, "ModelDeployment: metadata.name: want a text (found 1)"),
+    "a pool twice, in namespaces that it has none of": (
+        {"metadata": {"name": "h100", "namespace": "a"}}, {"metadata": {"name": "x"}},
+        "want every object once (found AcceleratorPool h100 again)",
+    ),
+    "a fleet that is called as the sum": (
+        {"metadata": {"name": "other"}}, {"metadata": {"name": "all"}}, "ModelDeployment all: want another name",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pool", "fleet", "what"), NAMES.values(), ids=NAMES)
+def test_a_name_that_means_nobody(tmp_path: Path, pool: dict[str, object], fleet: dict[str, object], what: str) -> None:
+    others = [{**POOL, **pool}] if pool else []
+    path = written(tmp_path / "fleet.yaml", POOL, *others, FLEET, {**FLEET, **fleet})
+    assert what in refused(tmp_path, path, "--trace", "chat=synthetic:step", "--trace", "all=synthetic:step")
+
+
+def test_a_trace_needs_a_name(tmp_path: Path) -> None:
+    fleet = written(tmp_path / "fleet.yaml", POOL, FLEET)
+    assert refused(tmp_path, fleet, "--trace", "") == "--trace: want a file or synthetic:... (found '')"
+
+
+def test_a_load_beyond_counting(tmp_path: Path) -> None:
+    fleet = written(tmp_path / "fleet.yaml", POOL, FLEET)
+    said = refused(tmp_path, fleet, "--trace", "synthetic:step", "--scale", "1e300")
+    assert said == "scale: want a positive number, at most 10000000 (found 1e+300)"
