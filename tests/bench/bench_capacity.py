@@ -4,6 +4,7 @@ Each error is of the time a token takes: |prior / measured - 1|. Rows that no re
 run, since they need more than the data sheet's bandwidth and FLOPs, are counted apart.
 """
 
+import csv
 import random
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -97,7 +98,10 @@ def main() -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--perf", type=Path, required=True, help="a CSV file of measured points, or a folder of them")
     asked = parser.parse_args()
-    rows, left = read(asked.perf)
+    try:
+        rows, left = read(asked.perf)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        parser.error(f"--perf: want CSV files that can be read (found {asked.perf}: {error})")
     if not any(row.ttft_ms is not None for row in rows):
         parser.error(f"--perf: no rows of a served load with a known model (found {asked.perf})")
     possible = [row for row in rows if busy(row) <= 1]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.bench.bench_capacity import main
 from tests.bench.check import short
 from tests.bench.perf_rows import read
 from tests.bench.report import Figure, publish
@@ -74,3 +75,16 @@ def test_a_report_says_what_holds_and_the_check_names_what_does_not(
     assert sorted(told["figures"][0]) == ["holds", "name", "spread", "target", "unit", "value"]
     assert [f["holds"] for f in told["figures"]] == [True, False, True, None]
     assert short(path) == ["error: 9 %, the target is 8"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["no file", "no text"])
+def test_points_that_cant_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    file = tmp_path / "points.csv"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setattr("sys.argv", ["bench_capacity", "--perf", str(file)])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert f"--perf: want CSV files that can be read (found {file}: " in capsys.readouterr().err

@@ -88,3 +88,11 @@ def test_shapes_that_vanish_still_split_a_stretch() -> None:
     parts = [flow._beta(1e-5, 3e-5, draw) for _ in range(4000)]
     assert all(0 <= part <= 1 and math.isfinite(part) for part in parts)
     assert statistics.mean(parts) == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_stretch_that_ends_within_a_turn_has_its_part_of_the_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take = Take(scale=100, duration_s=1.5 * TURN_S)
+    drawn, _ = both(tmp_path, windows(1, "10,1,Gamma,1,1"), take, monkeypatch)
+    assert drawn[1].count == pytest.approx(drawn[0].count / 2, rel=0.05)

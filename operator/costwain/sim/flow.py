@@ -40,16 +40,29 @@ Counts = dict[Lengths, int]
 def turns(path: Path, take: Take, turn_s: float) -> list[Batch] | None:
     """The turns of a part; None where it holds few requests. Raises TraceError on files that can't be read."""
     windows, lengths = read_windows(path, take), lengths_beside(path)
-    expected = sum(rate.per_s for rates in windows.values() for rate in rates) * WINDOW_S * take.scale
+    expected = sum(rate.per_s * _asked_s(t_s, take) for t_s, rates in windows.items() for rate in rates) * take.scale
     if expected <= LARGE:
         return None
     end_s = min(take.end_s, max(windows) + WINDOW_S)
     check_length(end_s - take.start_s)
-    cut: list[Counts] = [{} for _ in range(math.ceil((end_s - take.start_s) / turn_s))]
+    wide = (end_s - take.start_s) / turn_s
+    cut: list[Counts] = [{} for _ in range(math.ceil(wide))]
     for t_s, rates in windows.items():
         for rate in rates:
             _scatter(rate, (t_s, turn_s), lengths, take, cut)
+    if wide < len(cut):  # the stretch ends within the last turn
+        cut[-1] = _thinned(cut[-1], wide - math.floor(wide), random.Random(f"end/{take.seed}"))  # noqa: S311
     return [_batch(counts, random.Random(f"turn/{take.seed}/{at}")) for at, counts in enumerate(cut)]  # noqa: S311
+
+
+def _asked_s(t_s: float, take: Take) -> float:
+    """Seconds of a window that belong to the part that is taken."""
+    return min(t_s + WINDOW_S, take.end_s) - max(t_s, take.start_s)
+
+
+def _thinned(counts: Counts, part: float, draw: random.Random) -> Counts:
+    """Each request with this chance."""
+    return {row: sum(draw.random() < part for _ in range(n)) for row, n in counts.items()}
 
 
 def _scatter(rate: Rate, times: tuple[float, float], lengths: Table, take: Take, cut: Sequence[Counts]) -> None:
