@@ -27,7 +27,7 @@ MOST_SLOTS = 144
 LEAST_SLOT_S = 60.0
 TIME_LIMIT_S = 60.0
 GAP = 0.01
-_LOST_PART = 1e-6  # of the requests, what the solver's tolerance may leave
+_LOST_PART = 1e-3  # of the requests, what a plan within the solver's gap may leave although all can be carried
 _LOST_USD = 1000.0  # of a request that isn't carried: more than any that is
 
 
@@ -36,7 +36,7 @@ class Bound:
     """The best plan found and the bound that no plan beats.
 
     `dollars` and `quality` (mean over arrivals, the lost worth nothing) of the plan; `bound` is dollars without a
-    budget and quality with one, None where not all requests can be carried: what those count would be in it.
+    budget and quality with one, for plans that carry everything, and None where none does.
     """
 
     dollars: float
