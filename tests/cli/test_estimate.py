@@ -99,6 +99,8 @@ REFUSALS = {  # story: (arguments, exit code, words)
         (*QWEN, "--accelerator", "h100", "--price", "cheap"), 2, "--price: want an amount such as 240.00",
     ),
     "tokens of no number": ((*QWEN, "--accelerator", "h100", "--input", "nan"), 2, "nan is not a finite number"),
+    "an answer of no number": ((*QWEN, "--accelerator", "h100", "--output", "nan"), 2, "nan is not a finite number"),
+    "an SLO of no number": ((*QWEN, "--accelerator", "h100", "--tpot-ms", "nan"), 2, "nan is not a finite number"),
     "an SLO without an end": ((*QWEN, "--accelerator", "h100", "--ttft-ms", "inf"), 2, "inf is not a finite number"),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ Where decide() was meant to change, write the recorded turn anew: `python -m tes
 """
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,28 @@ REFUSALS = {
     "a namespace that it isn't in": (("chat", "-n", "away", "--replay", str(RECORDED)), "(found default/chat)"),
     "a file that is no turn": (("chat", "--replay", __file__), "not a recorded turn"),
 }
+
+
+INSTANTS = ["abc", None, [1], math.nan, math.inf, 1e300, -1e300]
+
+
+@pytest.mark.parametrize("part", ["snapshot", "plan"])
+@pytest.mark.parametrize("now_s", INSTANTS, ids=repr)
+def test_a_turn_at_no_instant_is_none(tmp_path: Path, part: str, now_s: object) -> None:
+    told = json.loads(RECORDED.read_text(encoding="utf-8"))
+    told[part]["now_s"] = now_s
+    other = tmp_path / "turn-other.json"
+    other.write_text(json.dumps(told), encoding="utf-8")
+    got = replay("chat", "--replay", str(other))
+    assert (got.exit_code, got.output) == (1, f"Error: {other}: not a recorded turn (found now_s {now_s!r})\n")
+
+
+def test_thousands_of_brackets_are_no_turn(tmp_path: Path) -> None:
+    deep = tmp_path / "turn-deep.json"
+    deep.write_text("[" * 100_000, encoding="utf-8")
+    got = replay("chat", "--replay", str(deep))
+    assert got.exit_code == 1
+    assert got.output.startswith(f"Error: {deep}: not a recorded turn (found maximum recursion depth exceeded")
 
 
 @pytest.mark.parametrize(("arguments", "words"), REFUSALS.values(), ids=REFUSALS)

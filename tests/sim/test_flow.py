@@ -76,6 +76,7 @@ def test_a_part_is_the_part_of_the_whole_and_the_same_for_a_seed(
 def test_a_small_part_is_listed_and_so_is_one_for_the_event_engine(tmp_path: Path) -> None:
     source = files(tmp_path, "0,0,2,1,Gamma,1,1\n", f"0,0,{FLAT}\n")
     assert flow.turns(Path(source), Take(), TURN_S) is None
+    assert flow.turns(Path(source), Take(scale=flow.LARGE, duration_s=0.4), TURN_S) is None
     large = Take(scale=flow.LARGE)
     drawn = load_of(Trace(source, None, large), 600.0, (0, "fluid"))
     assert [(b.count, b.arrivals) for b in drawn] == [(pytest.approx(1.2e9), ())]
@@ -96,3 +97,28 @@ def test_a_stretch_that_ends_within_a_turn_has_its_part_of_the_turn(
     take = Take(scale=100, duration_s=1.5 * TURN_S)
     drawn, _ = both(tmp_path, windows(1, "10,1,Gamma,1,1"), take, monkeypatch)
     assert drawn[1].count == pytest.approx(drawn[0].count / 2, rel=0.05)
+
+
+@pytest.mark.parametrize("row", ["0.2,1,Gamma,1,1", "9,1,Gamma,1,1", "9,1,Weibull,1.5,1"])
+def test_a_stretch_holds_no_request_of_after_its_end_and_all_of_before(
+    tmp_path: Path, row: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns of 7 s: the 85 before 595 s hold the same in each stretch, the last one what comes until its end."""
+    monkeypatch.setattr(flow, "LARGE", 0)
+    source = Path(files(tmp_path, windows(2, row), LONG))
+    whole, until_595, until_600, until_602 = (
+        [b.count for b in flow.turns(source, Take(duration_s=end_s), 7.0) or ()] for end_s in (1200, 595, 600, 602)
+    )
+    assert until_595 == whole[:85] == until_600[:85] == until_602[:85]
+    assert until_602 == whole[:86]
+    assert 0 < until_600[85] <= whole[85]
+    per_s = float(row.partition(",")[0])
+    assert sum(until_600) == pytest.approx(600 * per_s, abs=1)
+
+
+def test_a_trace_that_ends_within_a_turn_is_played_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow, "LARGE", 0)
+    source = files(tmp_path, windows(1, "9,1,Gamma,1,1"), LONG)
+    drawn = flow.turns(Path(source), Take(), 599.0)
+    assert drawn is not None
+    assert sum(b.count for b in drawn) == 5400

@@ -85,7 +85,19 @@ def test_gaps_too_small_to_be_told_from_zero_still_make_requests(tmp_path: Path)
 
 REFUSED = {
     "an unknown pattern": ("0,0,1,1,Pareto,1,1\n", "", "week1-rates.csv:2: pattern: want Gamma or Weibull"),
-    "a shape of zero": ("0,0,1,1,Gamma,0,1\n", "", "week1-rates.csv:2: arg1: want a positive shape"),
+    "a shape of zero": ("0,0,1,1,Gamma,0,1\n", "", "week1-rates.csv:2: arg1: want a shape of 1e-12 to 1e.09"),
+    "a Gamma whose drawing has no end": ("0,0,1,1,Gamma,1e308,1\n", "", "csv:2: arg1: want a shape of 1e-12 to 1e.09"),
+    "a Weibull without any variation": ("0,0,1,1,Weibull,1e300,1\n", "", "csv:2: arg1: want a shape of 0.01 to 10000"),
+    "clients that are too many together": (
+        "".join(f"{client},0,6e6,1,Gamma,1,1\n" for client in "ab"),
+        f"0,0,{FLAT}\n",
+        r"week1-rates.csv: want at most 10000000 requests/s, scale included .found 1.2e.07 x 1",
+    ),
+    "answers longer than all that was ever written": (
+        "0,0,1,1,Gamma,1,1\n",
+        f"0,0,1,1,1,1,1,1,1{',1e200' * 7}\n",
+        "lengths.csv:2: output_tokens: want at most 1000000000 tokens .found 1e.200",
+    ),
     "a negative rate": ("0,0,-1,1,Gamma,1,1\n", "", "week1-rates.csv:2: rate_rps: want 0 or more"),
     "a window twice": (
         "0,0,1,1,Gamma,1,1\n0,0,1,1,Gamma,1,1\n",

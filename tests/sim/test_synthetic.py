@@ -74,6 +74,9 @@ REFUSED = {
     ),
     "a value that is none": ("synthetic:step,rate=", "rate: want a number (found '')"),
     "a negative rate": ("synthetic:step,rate=-1", "rate: want a positive number (found -1)"),
+    "more than can be counted": ("synthetic:step,rate=1e300", "rate: want at most 1e+07 (found 1e300)"),
+    "answers without an end": ("synthetic:step,output=1e300", "output: want at most 1e+09 (found 1e300)"),
+    "more days than are simulated": ("synthetic:step,duration=1e9", "duration: want at most 3.456e+07 (found 1e9)"),
     "no time at all": ("synthetic:step,duration=0", "duration: want a positive number (found 0)"),
 }
 
@@ -83,6 +86,12 @@ def test_a_bad_description_is_refused(source: str, want: str) -> None:
     with pytest.raises(TraceError) as error:
         list(read_trace(source))
     assert str(error.value) == f"{source}: {want}"
+
+
+def test_a_load_that_only_its_scale_makes_absurd_is_refused() -> None:
+    want = r"synthetic:step: want at most 10000000 requests/s, scale included \(found 5 x 3e\+06\)"
+    with pytest.raises(TraceError, match=want):
+        list(read_trace("synthetic:step", take=Take(scale=3e6)))
 
 
 def test_a_trace_without_any_rate_has_no_request() -> None:

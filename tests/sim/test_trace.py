@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from costwain.sim.trace import Arrival, Take, TraceError, read_trace
+from costwain.sim.trace import Arrival, Take, TraceError, is_servegen, read_trace
 
 READ = {
     "azure: the first request is at 0, also with a zone and seven decimals": (
@@ -228,6 +228,13 @@ def test_a_part_that_means_nothing_is_refused(given: dict[str, float], want: str
     with pytest.raises(TraceError) as error:
         Take(**given)
     assert str(error.value) == want
+
+
+@pytest.mark.parametrize("format_", ["azure", "servegen"])
+def test_a_description_is_of_no_other_format(format_: str) -> None:
+    assert not is_servegen("synthetic:step", format_)
+    with pytest.raises(TraceError, match=rf"format: want synthetic, or none, for synthetic:\.\.\. \(found {format_}\)"):
+        read_trace("synthetic:step", format_)
 
 
 def test_a_format_that_nobody_knows_is_refused(minutes: str) -> None:

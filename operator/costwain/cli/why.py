@@ -11,7 +11,10 @@ from costwain.cli.format import why as why_lines
 from costwain.cli.reads import find, run, where
 from costwain.decide import decide
 from costwain.domain.plan import FleetPlan
+from costwain.domain.record import Turn
 from costwain.domain.snapshot import Fleet, Snapshot
+
+_YEAR_3000_S = 32_503_680_000  # every budget's window around an instant before it exists
 
 
 @click.command()
@@ -34,10 +37,7 @@ def why(name: str, namespace: str | None, replay: Path | None) -> None:
 
 def _replayed(name: str, namespace: str | None, path: Path) -> list[str]:
     """What is decided on a recorded turn now, and whether that is what was decided then."""
-    try:
-        turn = read(path)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
+    turn = _read(path)
     fleet = _of(turn.snapshot, name, namespace)
     then, now = (
         next((p for p in plan.fleets if p.key == fleet.key), None) for plan in (turn.plan, decide(turn.snapshot))
@@ -52,6 +52,20 @@ def _replayed(name: str, namespace: str | None, path: Path) -> list[str]:
     differs = [f for f in fields if getattr(now, f) != getattr(then, f)] or ["rests"]
     changed = f"! costwain {turn.version} decided otherwise, it recorded ({', '.join(differs)} differ):"
     return [*told_now, "", changed, *told_then]
+
+
+def _read(path: Path) -> Turn:
+    """The recorded turn, if its instants are some that a calendar has."""
+    try:
+        turn = read(path)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    except RecursionError as error:  # thousands of brackets
+        raise click.ClickException(f"{path}: not a recorded turn (found {error})") from None
+    for now_s in (turn.snapshot.now_s, turn.plan.now_s):
+        if not (isinstance(now_s, int | float) and 0 <= now_s < _YEAR_3000_S):
+            raise click.ClickException(f"{path}: not a recorded turn (found now_s {now_s!r})")
+    return turn
 
 
 def _of(snapshot: Snapshot, name: str, namespace: str | None) -> Fleet:

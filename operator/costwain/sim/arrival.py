@@ -63,6 +63,12 @@ class Take:
         """End of the stretch, seconds since the trace's start; infinite when it goes to the trace's end."""
         return math.inf if self.duration_s is None else self.start_s + self.duration_s
 
+    def check_rate(self, per_s: float, source: str) -> None:
+        """Raises TraceError where a trace's highest rate, scaled, is more requests a second than can be counted."""
+        if per_s * self.scale > MOST_PER_S:
+            wanted = f"want at most {MOST_PER_S} requests/s, scale included"
+            raise TraceError(source, wanted, f"{per_s:g} x {self.scale:g}")
+
 
 WHOLE = Take()
 

@@ -15,10 +15,7 @@ class _Loader(yaml.SafeLoader):
     """YAML as Kubernetes' users know it: an instant is a string, quoted or not."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -34,8 +31,8 @@ def documents(path: Path) -> list[dict[str, Any]]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error)
         raise InputError(where, "want YAML", " ".join(problem.split())) from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        raise InputError(str(path), "want YAML of sane size", str(error)) from None
+    except (KeyError, ValueError, RecursionError) as error:  # `!!bool maybe`, thousands of digits or brackets
+        raise InputError(str(path), "want YAML of sane values and depth", str(error)) from None
     for each in found:
         if not isinstance(each, dict):
             raise InputError(str(path), "want mappings", repr(each)[:80])

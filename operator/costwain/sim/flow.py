@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 from costwain.sim.arrival import Take
 from costwain.sim.batches import NOTHING, OUTPUT_QUANTILES, Batch, check_length
@@ -37,6 +38,18 @@ _LEAST_SHAPE = 1e-6
 Counts = dict[Lengths, int]
 
 
+class Span(NamedTuple):
+    """A window in turns since the stretch's start, and `until` where the stretch that is wanted ends."""
+
+    begin: float
+    end: float
+    until: float
+
+    def turn_at(self, at: float) -> int:
+        """The turn of an instant; one after the stretch's end, even within its last turn, is in none of its turns."""
+        return math.floor(at) if at < self.until else math.ceil(self.until)
+
+
 def turns(path: Path, take: Take, turn_s: float) -> list[Batch] | None:
     """The turns of a part; None where it holds few requests. Raises TraceError on files that can't be read."""
     windows, lengths = read_windows(path, take), lengths_beside(path)
@@ -45,24 +58,16 @@ def turns(path: Path, take: Take, turn_s: float) -> list[Batch] | None:
         return None
     end_s = min(take.end_s, max(windows) + WINDOW_S)
     check_length(end_s - take.start_s)
-    wide = (end_s - take.start_s) / turn_s
-    cut: list[Counts] = [{} for _ in range(math.ceil(wide))]
+    cut: list[Counts] = [{} for _ in range(math.ceil((end_s - take.start_s) / turn_s))]
     for t_s, rates in windows.items():
         for rate in rates:
             _scatter(rate, (t_s, turn_s), lengths, take, cut)
-    if wide < len(cut):  # the stretch ends within the last turn
-        cut[-1] = _thinned(cut[-1], wide - math.floor(wide), random.Random(f"end/{take.seed}"))  # noqa: S311
     return [_batch(counts, random.Random(f"turn/{take.seed}/{at}")) for at, counts in enumerate(cut)]  # noqa: S311
 
 
 def _asked_s(t_s: float, take: Take) -> float:
     """Seconds of a window that belong to the part that is taken."""
     return min(t_s + WINDOW_S, take.end_s) - max(t_s, take.start_s)
-
-
-def _thinned(counts: Counts, part: float, draw: random.Random) -> Counts:
-    """Each request with this chance."""
-    return {row: sum(draw.random() < part for _ in range(n)) for row, n in counts.items()}
 
 
 def _scatter(rate: Rate, times: tuple[float, float], lengths: Table, take: Take, cut: Sequence[Counts]) -> None:
@@ -73,29 +78,29 @@ def _scatter(rate: Rate, times: tuple[float, float], lengths: Table, take: Take,
     if not n:
         return
     row, begin = row_of(rate.client, t_s, lengths), (t_s - take.start_s) / turn_s
-    span = (begin, begin + WINDOW_S / turn_s)
+    span = Span(begin, begin + WINDOW_S / turn_s, (take.end_s - take.start_s) / turn_s)
     listed = n <= _LISTED[rate.pattern == GAMMA]
     for turn, k in _listed(n, span, rate, draw) if listed else _fallen(n, span, _shape(rate), draw):
         if 0 <= turn < len(cut):
             cut[turn][row] = cut[turn].get(row, 0) + k
 
 
-def _listed(n: int, span: tuple[float, float], rate: Rate, draw: random.Random) -> Iterator[tuple[int, int]]:
+def _listed(n: int, span: Span, rate: Rate, draw: random.Random) -> Iterator[tuple[int, int]]:
     """(turn, requests) of few requests, gap by gap."""
     ends = list(accumulate(gap_of(rate, draw) for _ in range(n + 1)))
-    stretch = (span[1] - span[0]) / ends[-1] if ends[-1] > 0 else 0.0
-    yield from Counter(math.floor(span[0] + end * stretch) for end in ends[:-1]).items()
+    stretch = (span.end - span.begin) / ends[-1] if ends[-1] > 0 else 0.0
+    yield from Counter(span.turn_at(span.begin + end * stretch) for end in ends[:-1]).items()
 
 
-def _fallen(n: int, span: tuple[float, float], shape: float, draw: random.Random) -> Iterator[tuple[int, int]]:
+def _fallen(n: int, span: Span, shape: float, draw: random.Random) -> Iterator[tuple[int, int]]:
     """(turn, requests) of n requests in a span of turns: each ends a gap, and one more gap ends at the span's end."""
-    stack = [(n + 1, *span)]
+    stack = [(n + 1, span.begin, span.end)]
     while stack:
         gaps, a, b = stack.pop()
-        if gaps == 1 or math.floor(a) == math.floor(b):
-            found = gaps - (b == span[1])
+        if gaps == 1 or span.turn_at(a) == span.turn_at(b):
+            found = gaps - (b == span.end)
             if found:
-                yield math.floor(b), found
+                yield span.turn_at(b), found
             continue
         half = gaps // 2
         middle = a + (b - a) * _beta(half * shape, (gaps - half) * shape, draw)

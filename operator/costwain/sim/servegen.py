@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from costwain.sim.arrival import MOST_PER_S, Arrival, Take, TraceError, not_negative, number_of
+from costwain.sim.arrival import MOST_PER_S, MOST_TOKENS, Arrival, Take, TraceError, not_negative, number_of
 from costwain.sim.text import csv_rows
 
 RATE_COLUMNS = ("client", "t_s", "rate_rps", "pattern", "arg1", "arg2")
@@ -22,7 +22,8 @@ QUANTILES = (0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 _KINDS = ("input_tokens", "output_tokens")
 _LENGTH_COLUMNS = ("client", "t_s", *(f"{kind}_p{round(100 * q)}" for kind in _KINDS for q in QUANTILES))
 GAMMA, _WEIBULL = "Gamma", "Weibull"
-_LEAST_WEIBULL, _MOST_WEIBULL = 0.01, 1e4  # beyond, a gap is longer than any number, or all are alike
+# Least and most: beyond, a gap is longer than any number, or all are alike and drawing one has no end.
+_SHAPES = {GAMMA: (1e-12, 1e9), _WEIBULL: (0.01, 1e4)}
 WINDOW_S = 600.0
 
 
@@ -71,6 +72,8 @@ def read_windows(path: Path, take: Take) -> dict[float, list[Rate]]:
     for t_s, rate in _rates(path):
         if t_s + WINDOW_S > take.start_s and t_s < take.end_s:
             windows[t_s].append(rate)
+    busiest = max((sum(rate.per_s for rate in rates) for rates in windows.values()), default=0.0)
+    take.check_rate(busiest, str(path))
     return windows
 
 
@@ -140,13 +143,11 @@ def _rates(path: Path) -> Iterator[tuple[float, Rate]]:
     for where, row in csv_rows(path, RATE_COLUMNS):
         t_s, per_s = (not_negative(row[name], where, name) for name in ("t_s", "rate_rps"))
         shape = number_of(row["arg1"], where, "arg1")
-        if row["pattern"] not in (GAMMA, _WEIBULL):
+        if row["pattern"] not in _SHAPES:
             raise TraceError(where, f"pattern: want {GAMMA} or {_WEIBULL}", repr(row["pattern"]))
-        if shape <= 0:
-            raise TraceError(where, "arg1: want a positive shape", row["arg1"])
-        if row["pattern"] == _WEIBULL and not _LEAST_WEIBULL <= shape <= _MOST_WEIBULL:
-            wanted = f"arg1: want a shape of {_LEAST_WEIBULL:g} to {_MOST_WEIBULL:g}"
-            raise TraceError(where, wanted, row["arg1"])
+        least, most = _SHAPES[row["pattern"]]
+        if not least <= shape <= most:
+            raise TraceError(where, f"arg1: want a shape of {least:g} to {most:g}", row["arg1"])
         if per_s > MOST_PER_S:
             raise TraceError(where, f"rate_rps: want at most {MOST_PER_S}", row["rate_rps"])
         if t_s <= last.get(row["client"], -1.0):
@@ -180,6 +181,8 @@ def _lengths(path: Path) -> Table:
 def _row_quantiles(row: dict[str, str], kind: str, where: str) -> tuple[float, ...]:
     names = [f"{kind}_p{round(100 * q)}" for q in QUANTILES]
     values = tuple(not_negative(row[name], where, name) for name in names)
+    if max(values) > MOST_TOKENS:
+        raise TraceError(where, f"{kind}: want at most {MOST_TOKENS} tokens", f"{max(values):g}")
     if list(values) != sorted(values):
         raise TraceError(where, f"{kind}: want ascending quantiles", ", ".join(row[name] for name in names))
     return values

@@ -78,6 +78,7 @@ def read(source: str, take: Take) -> Iterator[Arrival]:
     curve = parse(source)
     # Thinning (Lewis and Shedler 1979): draw at the highest rate, keep each with chance rate / highest.
     highest = max(curve.rate, curve.peak)
+    take.check_rate(highest, source)
     draw = random.Random(take.seed if curve.seed is None else curve.seed)  # noqa: S311
     end_s, t_s = min(curve.duration, take.end_s), 0.0
     while highest > 0:

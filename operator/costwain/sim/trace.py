@@ -56,9 +56,9 @@ def read_trace(source: str, format_: str | None = None, take: Take = WHOLE) -> I
 
 def is_servegen(source: str, format_: str | None = None) -> bool:
     """Whether a trace is one of rates; raises TraceError on a file that can't be read."""
-    if source.startswith(synthetic.PREFIX) or format_ is not None:
-        return format_ == "servegen"
-    return _detect(Path(source)) == "servegen"
+    if source.startswith(synthetic.PREFIX):
+        return False
+    return (format_ or _detect(Path(source))) == "servegen"
 
 
 def _detect(path: Path) -> str:
