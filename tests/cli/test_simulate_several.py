@@ -138,3 +138,11 @@ def test_what_cant_be_used_is_said_and_nothing_is_written(
     assert result.exit_code == 2, result.output
     assert what in result.output
     assert not out.exists()
+
+
+def test_a_fleet_is_told_with_its_own_budget_and_the_sum_with_the_shared_one(tmp_path: Path) -> None:
+    documents = [POOL, BUDGET, fleet("chat", budget={"amount": "5.00", "period": "Hour"}), fleet("code")]
+    result = ran(tmp_path, *TRACES, "--scale", "0.2", documents=documents)
+    assert [line.split()[1:3] for line in result.output.splitlines()[1:4]] == [
+        ["chat", "5.00"], ["code", "9.00"], ["all", "9.00"],
+    ]  # fmt: skip

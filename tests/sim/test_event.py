@@ -8,6 +8,7 @@ from tests.sim.worlds import carries, setup, steady
 
 from costwain.decide.capacity import TTFT_FIXED_S
 from costwain.sim.batches import batches
+from costwain.sim.engine import Scene
 from costwain.sim.event import Event
 from costwain.sim.fluid import Fluid
 from costwain.sim.policy import Ours
@@ -129,3 +130,16 @@ def test_an_iteration_takes_what_the_capacity_model_says() -> None:
         for context in (0, 10, 500, 5000):
             assert server.iteration_s(batch, batch * context) == pytest.approx(server.step_s(batch, context))
     assert server.read_s(700) == server.read_s(700) == server.prefill_s(700)
+
+
+def test_in_turns_of_a_fraction_requests_come_when_the_trace_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    came, arrive = list[float](), Event._arrive
+
+    def noted(engine: Event, request: Request, scene: Scene) -> None:
+        came.append(request.arrived_s - CALM.start_s)
+        arrive(engine, request, scene)
+
+    monkeypatch.setattr(Event, "_arrive", noted)
+    trace = list(read_trace("synthetic:step,rate=2,peak=2,duration=20000"))
+    World(setup(scenario={"turnSeconds": 1.1}, engine=Event), Fixed(2)).run(batches(trace, 1.1))
+    assert came == pytest.approx([arrival.t_s for arrival in trace], abs=0.1)

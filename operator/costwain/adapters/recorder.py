@@ -62,5 +62,5 @@ def read(path: Path) -> Turn:
         return decoded(Turn, json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # thousands of brackets
         raise ValueError(f"{path}: not a recorded turn (found {error})") from error

@@ -60,8 +60,6 @@ def _read(path: Path) -> Turn:
         turn = read(path)
     except ValueError as error:
         raise click.ClickException(str(error)) from None
-    except RecursionError as error:  # thousands of brackets
-        raise click.ClickException(f"{path}: not a recorded turn (found {error})") from None
     for now_s in (turn.snapshot.now_s, turn.plan.now_s):
         if not (isinstance(now_s, int | float) and 0 <= now_s < _YEAR_3000_S):
             raise click.ClickException(f"{path}: not a recorded turn (found now_s {now_s!r})")
