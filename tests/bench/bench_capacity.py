@@ -4,7 +4,6 @@ Each error is of the time a token takes: |prior / measured - 1|. Rows that no re
 run, since they need more than the data sheet's bandwidth and FLOPs, are counted apart.
 """
 
-import csv
 import random
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +15,7 @@ from tests.bench.report import Figure, options, publish
 
 from costwain.cli.format import table
 from costwain.decide.roofline import flops_per_s, kv_bytes_per_token, prefill_flops, prefill_s, step_s, weight_bytes
+from costwain.sim.arrival import InputError
 
 PRIOR_TARGET, TWO_POINTS_TARGET = 13.0, 8.0  # percent
 FEW, DRAWS = (1, 2, 4), 20
@@ -100,8 +100,8 @@ def main() -> None:
     asked = parser.parse_args()
     try:
         rows, left = read(asked.perf)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        parser.error(f"--perf: want CSV files that can be read (found {asked.perf}: {error})")
+    except InputError as error:
+        parser.error(f"--perf: {error}")
     if not any(row.ttft_ms is not None for row in rows):
         parser.error(f"--perf: no rows of a served load with a known model (found {asked.perf})")
     possible = [row for row in rows if busy(row) <= 1]

@@ -26,6 +26,10 @@ ROWS = {  # story: (line, devices, batch, precision) or the sentence why not
         "Qwen/Qwen3-32B,h100_sxm,fp8,disagg,1024,128,8,2,1,1,f.csv",
         "1 rows left out: prefill and decode on different devices",
     ),
+    "nobody knows the accelerator": (
+        "Qwen/Qwen3-32B,tpu_v5,,agg,1024,128,8,2,1,1,f.csv",
+        "1 rows left out: tpu_v5 isn't in the table of accelerators",
+    ),
     "nobody knows the model": (
         "moon/Kimi,h200_sxm,int4,agg,1024,128,8,8,8,1,f.csv", "1 rows left out: moon/Kimi isn't in the table of models",
     ),
@@ -77,9 +81,29 @@ def test_a_report_says_what_holds_and_the_check_names_what_does_not(
     assert short(path) == ["error: 9 %, the target is 8"]
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"], ids=["no file", "no text"])
-def test_points_that_cant_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: bytes | None
+POINT = "Qwen/Qwen3-32B,h100_sxm,,agg,1024,128,8,2,1,1,f.csv,100.0,20.0"
+HEADER = f"{SERVED}silicon_ttft_ms,silicon_tpot_ms"
+UNREADABLE: dict[str, tuple[bytes | None, str]] = {  # story: content, what is said behind the file's name
+    "no file": (None, ":1: want a readable text file (found No such file or directory)"),
+    "no text": (b"\xff\xfe\x00", ":1: want a readable text file (found 'utf-8' codec"),
+    "a word for a number": (f"{HEADER}\n{POINT.replace('1024', 'x')}".encode(), ":2: isl: want a number (found 'x')"),
+    "a time of nothing": (f"{HEADER}\n{POINT.replace('20.0', '0')}".encode(), ":2: silicon_tpot_ms: want more than 0"),
+    "not a number": (f"{HEADER}\n{POINT.replace('20.0', 'nan')}".encode(), ":2: silicon_tpot_ms: want a finite number"),
+    "half a device": (f"{HEADER}\n{POINT.replace(',2,1,1', ',1.5,1,1')}".encode(), ":2: tp_size: want a whole number"),
+    "a column that is missing": (
+        f"{HEADER}\n{POINT}".replace("osl", "out").encode(), ":2: want a column osl (found model_path, system",
+    ),
+    "a ragged row": (f"{HEADER}\n{POINT},1".encode(), ":2: want 13 columns as in the header (found 14"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "what"), UNREADABLE.values(), ids=UNREADABLE)
+def test_points_that_cant_be_used(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes | None,
+    what: str,
 ) -> None:
     file = tmp_path / "points.csv"
     if content is not None:
@@ -87,4 +111,4 @@ def test_points_that_cant_be_read(
     monkeypatch.setattr("sys.argv", ["bench_capacity", "--perf", str(file)])
     with pytest.raises(SystemExit, match="2"):
         main()
-    assert f"--perf: want CSV files that can be read (found {file}: " in capsys.readouterr().err
+    assert f"--perf: {file}{what}" in capsys.readouterr().err

@@ -174,6 +174,9 @@ SCENARIOS: dict[str, tuple[str | bytes, str]] = {
     "thousands of brackets": ("blind: " + "[" * 5000, "scenario.yaml: want YAML of sane values and depth"),
     "a byte that is no text": ("start: \0", "scenario.yaml: want YAML"),
     "half an accelerator": ("pools: {h100: {accelerators: 0.5}}", "scenario.yaml: pools.h100.accelerators: "),
+    "a node lost every second": ("pools: {h100: {lossesPerDay: 86400}}", "lossesPerDay: Input should be less than or"),
+    "a field twice": ("turnSeconds: 10\nturnSeconds: 20", "scenario.yaml:2: want YAML (found key turnSeconds again)"),
+    "a pool twice": ("pools:\n  h100: {}\n  h100: {}", "scenario.yaml:3: want YAML (found key h100 again)"),
     "negative losses": ("pools: {h100: {lossesPerDay: -1}}", "scenario.yaml: pools.h100.lossesPerDay: "),
     "no start": ("start: yesterday", "scenario.yaml: start: "),
     "a day that doesn't exist, without quotes": (

@@ -9,6 +9,12 @@ from tests.cli.test_simulate_bad_input import refused
 NAMES: dict[str, tuple[dict[str, object], dict[str, object], str]] = {
     "a fleet without a name": ({}, {"metadata": {}}, "ModelDeployment: metadata.name: want a text (found None)"),
     "a name that is a number": ({}, {"metadata": {"name": 1}}, "ModelDeployment: metadata.name: want a text (found 1)"),
+    "a namespace that is a number": (
+        {}, {"metadata": {"name": "chat", "namespace": 1}}, "ModelDeployment: metadata.namespace: want a text (found 1)",
+    ),
+    "the same fleet twice, once with no namespace said and once with the one that means": (
+        {}, {"metadata": {"name": "chat", "namespace": None}}, "want every object once (found ModelDeployment default/",
+    ),
     "a pool twice, in namespaces that it has none of": (
         {"metadata": {"name": "h100", "namespace": "a"}}, {"metadata": {"name": "x"}},
         "want every object once (found AcceleratorPool h100 again)",

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.composer import ComposerError
 
 from costwain.sim.arrival import InputError
 
@@ -12,7 +13,17 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes' users know it: an instant is a string, quoted or not."""
+    """YAML as Kubernetes' users know it: an instant is a string, quoted or not, and a key stands once in a mapping."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """The mapping as it is written, before `<<` adds another's keys; raises ComposerError on a key again."""
+        node = super().compose_mapping_node(anchor)
+        seen = set[tuple[str, str]]()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                raise ComposerError(problem=f"key {key.value} again", problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
 
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)

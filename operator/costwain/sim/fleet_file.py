@@ -54,23 +54,19 @@ def read_fleets(path: Path, scenario: Scenario) -> FleetsFile:
     """
     fleets, budgets = list[FleetFile](), list[SharedBudget]()
     specs: dict[str, AcceleratorPoolSpec] = {}
-    objects = [(str(each.get("kind")), _metadata(each, path), each) for each in documents(path)]
+    objects = [(_kind(each, path), _metadata(each, path), each) for each in documents(path)]
     for kind, metadata, each in objects:
-        name = str(metadata.get("name"))
+        name = metadata["name"]
         where = f"{path}: {kind} {name}"
         if each.get("apiVersion") != API_VERSION:
             raise InputError(where, f"want apiVersion {API_VERSION}", repr(each.get("apiVersion")))
-        if kind not in _KINDS:
-            raise InputError(str(path), f"want {', '.join(_KINDS[:-1])} and {_KINDS[-1]}", repr(kind))
-        if not isinstance(metadata.get("name"), str) or not name:
-            raise InputError(f"{path}: {kind}: metadata.name", "want a text", repr(metadata.get("name")))
         if kind == "AcceleratorPool":
             specs[name] = validated(AcceleratorPoolSpec, each.get("spec"), f"{where}: spec")
         elif kind == "ModelDeployment":
             fleets.append(_fleet(metadata, validated(ModelDeploymentSpec, each.get("spec"), f"{where}: spec"), where))
         else:
             budgets.append(_budget(name, validated(InferenceBudgetSpec, each.get("spec"), f"{where}: spec"), where))
-    _once(path, [(k, "" if k in _OF_THE_CLUSTER else m.get("namespace", "default"), m["name"]) for k, m, _ in objects])
+    _once(path, [(k, "" if k in _OF_THE_CLUSTER else m["namespace"], m["name"]) for k, m, _ in objects])
     if not fleets:
         raise InputError(str(path), "want a ModelDeployment", "0")
     _known(path, fleets, specs, scenario)
@@ -93,10 +89,23 @@ def read_fleet(path: Path, scenario: Scenario) -> FleetFile:
     return next(iter(found.fleets.values()))
 
 
+def _kind(each: Mapping[str, Any], path: Path) -> str:
+    kind = str(each.get("kind"))
+    if kind not in _KINDS:
+        raise InputError(str(path), f"want {', '.join(_KINDS[:-1])} and {_KINDS[-1]}", repr(kind))
+    return kind
+
+
 def _metadata(each: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-    found = each.get("metadata") or {}
+    """An object's metadata with its name and a namespace, `default` where none is said; raises InputError."""
+    found, where = each.get("metadata") or {}, f"{path}: {each['kind']}: metadata"
     if not isinstance(found, dict):
-        raise InputError(f"{path}: {each.get('kind')}: metadata", "want a mapping", repr(found)[:80])
+        raise InputError(where, "want a mapping", repr(found)[:80])
+    if found.get("namespace") is None:
+        found = {**found, "namespace": "default"}
+    for naming in ("name", "namespace"):
+        if not isinstance(found.get(naming), str) or not found[naming]:
+            raise InputError(f"{where}.{naming}", "want a text", repr(found.get(naming)))
     return found
 
 
@@ -106,7 +115,7 @@ def _fleet(metadata: Mapping[str, Any], spec: ModelDeploymentSpec, where: str) -
         raise InputError(f"{where}: metadata.labels", "want a mapping of texts", repr(labels)[:80])
     if spec.budget is not None:
         _zone(spec.budget.period, spec.budget.time_zone, f"{where}: spec.budget.timeZone")
-    return FleetFile(str(metadata.get("namespace", "default")), metadata["name"], spec, {}, labels)
+    return FleetFile(metadata["namespace"], metadata["name"], spec, {}, labels)
 
 
 def _budget(name: str, spec: InferenceBudgetSpec, where: str) -> SharedBudget:

@@ -57,7 +57,9 @@ class PoolScenario(Api):
 
     accelerators: int | None = Field(None, ge=0, description="Accelerators that its nodes have.")
     capacity_factor: Positive = Field(1.0, description="True speed over the capacity model's.")
-    losses_per_day: Seconds = Field(0.0, description="Chance that the provider takes a node back, per node and day.")
+    losses_per_day: Annotated[float, Field(ge=0, le=1440, allow_inf_nan=False)] = Field(
+        0.0, description="How often the provider takes a node back, a node and day on average."
+    )
     notice_seconds: Seconds = Field(120, description="Warning before it does.")
     stock_outs: Annotated[list[StockOut], Field(max_length=1000)] = Field(default_factory=list)
     prices: Annotated[list[PriceChange], Field(max_length=1000)] = Field(default_factory=list)
