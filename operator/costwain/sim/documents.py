@@ -15,7 +15,7 @@ Parsed = TypeVar("Parsed", bound=BaseModel)
 class _Loader(yaml.SafeLoader):
     """YAML as Kubernetes' users know it: an instant is a string, quoted or not, and a key stands once in a mapping."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """The mapping as it is written, before `<<` adds another's keys; raises ComposerError on a key again."""
         node = super().compose_mapping_node(anchor)
         seen = set[tuple[str, str]]()
