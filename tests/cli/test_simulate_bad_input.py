@@ -144,6 +144,7 @@ SYNTHETIC = {
     "a day of no time": ("synthetic:diurnal,period=1e-310", "period: want at most 3.456e+07 and at least 1"),
     "the same twice": ("synthetic:step,rate=1,rate=9", "(found 'rate=9')"),
     "half a seed": ("synthetic:step,seed=1.9", "seed: want a whole number (found 1.9)"),
+    "more than can be followed": ("synthetic:step,rate=1e6", "want at most 20000000 requests where each is followed"),
     "nobody comes": ("synthetic:step,rate=0,peak=0", "want at least one request"),
 }
 

@@ -1,11 +1,15 @@
-"""`costwain simulate --json --plot`: what can't be written is said before anything is played; nothing is replaced."""
+"""`costwain simulate`: files that can't be written are said before anything is played; terminals see how far it is."""
 
 import json
 import os
+import re
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.cli.test_simulate import ran
+from tests.cli.test_simulate import FLEET, LOAD, POOL, ran, written
 
 SHORT = ("--policy", "static-mean", "--scale", "0.1")
 
@@ -68,3 +72,31 @@ TWICE = {
 def test_what_would_be_another_row_than_was_meant(tmp_path: Path, options: tuple[str, ...], what: str) -> None:
     done = ran(tmp_path, *options)
     assert (done.exit_code, what in done.output) == (2, True), done.output
+
+
+def _read(terminal: int) -> bytes:
+    """What comes next, nothing once everybody has closed the other end."""
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        return b""
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"], ids=["turn by turn", "run by run, where others do them"])
+def test_a_terminal_is_told_how_far_it_is(tmp_path: Path, jobs: str) -> None:
+    fleet = written(tmp_path / "fleet.yaml", POOL, FLEET)
+    command = [sys.executable, "-m", "costwain.cli.main", "simulate", fleet, "--trace", LOAD, "--seeds", "2"]
+    ours, its = os.openpty()
+    with subprocess.Popen([*command, "--jobs", jobs], stdout=subprocess.PIPE, stderr=its) as running:
+        os.close(its)
+        said = b"".join(iter(partial(_read, ours), b"")).decode()
+        figures, _ = running.communicate(timeout=60)
+    os.close(ours)
+    shares = [int(share) for share in re.findall(r"(\d+)%", said)]
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1], 50 in shares) == (0, 100, True)
+    assert figures.startswith(b"policy ")
+
+
+def test_a_log_is_told_nothing_but_the_figures(tmp_path: Path) -> None:
+    assert ran(tmp_path, *SHORT).stderr == ""

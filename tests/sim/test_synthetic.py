@@ -89,7 +89,7 @@ def test_a_bad_description_is_refused(source: str, want: str) -> None:
 
 
 def test_a_load_that_only_its_scale_makes_absurd_is_refused() -> None:
-    want = r"synthetic:step: want at most 10000000 requests/s, scale included \(found 5 x 3e\+06\)"
+    want = r"synthetic:step: want at most 20000000 requests where each is followed \(found 5.4e\+10 or more\)"
     with pytest.raises(TraceError, match=want):
         list(read_trace("synthetic:step", take=Take(scale=3e6)))
 

@@ -1,8 +1,9 @@
 """`costwain simulate`: what a trace would cost, and how well it would be served, under one policy or several."""
 
 import json
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import reduce
 from pathlib import Path
@@ -71,7 +72,7 @@ def simulate(fleet: Path, **options: Any) -> None:
         told = Told.checked(options["json_path"], options["plot_path"])
         contest = _contest(fleet, options)
         bounds = _bounds(contest) if options["with_oracle"] else []
-        found = list(_entries(contest, options["jobs"]))
+        found = _entries(contest, options["jobs"])
     except InputError as error:
         raise click.UsageError(str(error)) from None
     except ModuleNotFoundError as error:
@@ -145,8 +146,17 @@ def _sources(file: FleetsFile, given: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _entries(contest: Contest, jobs: int) -> Iterator[compare.Entry]:
-    return compare.entries(contest, jobs) if isinstance(contest, compare.Contest) else several.entries(contest, jobs)
+def _entries(contest: Contest, jobs: int) -> list[compare.Entry]:
+    """Every run's score, with a bar on a terminal."""
+    with click.progressbar(length=100, label="simulating", file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:
+
+        def watch(share: float) -> None:
+            if (percent := int(100 * share)) > bar.pos:
+                bar.update(percent - bar.pos)
+
+        if isinstance(contest, compare.Contest):
+            return list(compare.entries(contest, jobs, watch))
+        return list(several.entries(contest, jobs, watch))
 
 
 def _bounds(contest: Contest) -> list[tuple[str | None, Bound]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 MOST_S = 400 * 86400.0  # every turn is simulated, also those without requests
 MOST_TOKENS = 10**9  # of one request
 MOST_PER_S = 10**7  # requests; of more, counting them has no end
+MOST_LISTED = 2 * 10**7  # requests that are held one by one, some 200 bytes each
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,12 @@ class Take:
         if per_s * self.scale > MOST_PER_S:
             wanted = f"want at most {MOST_PER_S} requests/s, scale included"
             raise TraceError(source, wanted, f"{per_s:g} x {self.scale:g}")
+
+
+def check_listed(n: float, source: str) -> None:
+    """Raises TraceError on more requests than can be held one by one."""
+    if n > MOST_LISTED:
+        raise TraceError(source, f"want at most {MOST_LISTED} requests where each is followed", f"{n:.3g} or more")
 
 
 WHOLE = Take()

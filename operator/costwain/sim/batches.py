@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costwain.sim.arrival import MOST_S, Arrival, TraceError
+from costwain.sim.arrival import MOST_S, Arrival, TraceError, check_listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +35,10 @@ OUTPUT_QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
 def batches(arrivals: Iterable[Arrival], turn_s: float) -> list[Batch]:
-    """One batch a turn from the trace's start to its last arrival; raises TraceError where that is years away."""
+    """One batch a turn from the trace's start to its last arrival; raises TraceError on too many, or one years away."""
     cut: list[list[Arrival]] = []
-    for arrival in arrivals:
+    for n, arrival in enumerate(arrivals):
+        check_listed(n, "trace")
         check_length(arrival.t_s)
         at = int(arrival.t_s // turn_s)
         while len(cut) <= at:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from itertools import product
+from functools import lru_cache, partial
+from itertools import product, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from costwain.sim.oracle import Bound, oracle
 from costwain.sim.policies import Facts, policy_of
 from costwain.sim.scenario import Scenario
 from costwain.sim.score import Score
+from costwain.sim.town import Watch, unwatched
 from costwain.sim.trace import Take, is_servegen, read_trace
 from costwain.sim.world import EngineOf, Setup, World
 
@@ -85,23 +86,34 @@ def can_run(fleet: FleetFile, scenario: Scenario) -> None:
         raise InputError(f"ModelDeployment {fleet.name}", "want a variant that could run", found)
 
 
-def entries(contest: Contest, jobs: int = 1) -> Iterator[Entry]:
+def entries(contest: Contest, jobs: int = 1, watch: Watch = unwatched) -> Iterator[Entry]:
     """Every run's score, seed by seed; raises InputError on a trace that can't be read."""
     check(contest)
     tasks = [(contest, *each) for each in product(range(contest.seeds), contest.budgets, contest.policies)]
-    return spread(_run, tasks, jobs)
+    return spread(_run, tasks, jobs, watch)
 
 
-def spread(run: Callable[[Task], list[Entry]], tasks: Sequence[Task], jobs: int) -> Iterator[Entry]:
-    """What every task gives, in their order, from so many processes; each keeps the requests that it read last."""
+def spread(
+    run: Callable[[Task, Watch], list[Entry]], tasks: Sequence[Task], jobs: int, watch: Watch
+) -> Iterator[Entry]:
+    """What every task gives, in their order, from so many processes; each keeps the requests that it read last.
+
+    `watch` is told turn by turn what this process does, and run by run what others do.
+    """
     load_of.cache_clear()
     if jobs <= 1 or len(tasks) == 1:
-        for task in tasks:
-            yield from run(task)
+        for n, task in enumerate(tasks):
+            yield from run(task, partial(_part, watch, n, len(tasks)))
         return
     with ProcessPoolExecutor(min(jobs, len(tasks))) as pool:
-        for found in pool.map(run, tasks):
+        for n, found in enumerate(pool.map(run, tasks, repeat(unwatched)), start=1):
+            watch(n / len(tasks))
             yield from found
+
+
+def _part(watch: Watch, n: int, total: int, share: float) -> None:
+    """Tells of the whole what one task, after n others, tells of itself."""
+    watch((n + share) / total)
 
 
 def bounds(contest: Contest) -> list[tuple[str | None, Bound]]:
@@ -126,13 +138,13 @@ def load_of(trace: Trace, turn_s: float, run: tuple[int, str]) -> list[Batch]:
     return batches(read_trace(trace.source, trace.format, take), turn_s)
 
 
-def _run(task: tuple[Contest, int, str | None, str]) -> list[Entry]:
+def _run(task: tuple[Contest, int, str | None, str], watch: Watch) -> list[Entry]:
     contest, seed, amount, name = task
     turn_s = contest.scenario.turn_seconds
     load = load_of(contest.trace, turn_s, (seed, contest.engine))
     spec = _budgeted(contest.fleet.spec, amount)
     setup = Setup(replace(contest.fleet, spec=spec), contest.scenario, ENGINES[contest.engine], seed)
-    score = World(setup, policy_of(name, facts_of(load, turn_s))).run(load)
+    score = World(setup, policy_of(name, facts_of(load, turn_s))).run(load, watch)
     return [Entry(name, spec.budget.amount if spec.budget else None, seed, score)]
 
 

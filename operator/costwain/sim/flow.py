@@ -23,6 +23,7 @@ from costwain.sim.servegen import (
     Lengths,
     Rate,
     Table,
+    expected,
     gap_of,
     lengths_beside,
     quantile,
@@ -53,8 +54,7 @@ class Span(NamedTuple):
 def turns(path: Path, take: Take, turn_s: float) -> list[Batch] | None:
     """The turns of a part; None where it holds few requests. Raises TraceError on files that can't be read."""
     windows, lengths = read_windows(path, take), lengths_beside(path)
-    expected = sum(rate.per_s * _asked_s(t_s, take) for t_s, rates in windows.items() for rate in rates) * take.scale
-    if expected <= LARGE:
+    if expected(windows, take) <= LARGE:
         return None
     end_s = min(take.end_s, max(windows) + WINDOW_S)
     check_length(end_s - take.start_s)
@@ -63,11 +63,6 @@ def turns(path: Path, take: Take, turn_s: float) -> list[Batch] | None:
         for rate in rates:
             _scatter(rate, (t_s, turn_s), lengths, take, cut)
     return [_batch(counts, random.Random(f"turn/{take.seed}/{at}")) for at, counts in enumerate(cut)]  # noqa: S311
-
-
-def _asked_s(t_s: float, take: Take) -> float:
-    """Seconds of a window that belong to the part that is taken."""
-    return min(t_s + WINDOW_S, take.end_s) - max(t_s, take.start_s)
 
 
 def _scatter(rate: Rate, times: tuple[float, float], lengths: Table, take: Take, cut: Sequence[Counts]) -> None:

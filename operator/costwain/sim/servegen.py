@@ -8,13 +8,22 @@ import bisect
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from costwain.sim.arrival import MOST_PER_S, MOST_TOKENS, Arrival, Take, TraceError, not_negative, number_of
+from costwain.sim.arrival import (
+    MOST_PER_S,
+    MOST_TOKENS,
+    Arrival,
+    Take,
+    TraceError,
+    check_listed,
+    not_negative,
+    number_of,
+)
 from costwain.sim.text import csv_rows
 
 RATE_COLUMNS = ("client", "t_s", "rate_rps", "pattern", "arg1", "arg2")
@@ -60,6 +69,7 @@ def read(path: Path, take: Take) -> Iterator[Arrival]:
     Every (client, window) has a seed of its own: a stretch holds the same requests however it is cut.
     """
     windows, lengths = read_windows(path, take), lengths_beside(path)
+    check_listed(expected(windows, take), str(path))
     for t_s in sorted(windows):
         drawn = [a for rate in windows[t_s] for a in _draw(rate, t_s, lengths, take)]
         drawn.sort(key=lambda a: (a.t_s, a.tenant))
@@ -75,6 +85,12 @@ def read_windows(path: Path, take: Take) -> dict[float, list[Rate]]:
     busiest = max((sum(rate.per_s for rate in rates) for rates in windows.values()), default=0.0)
     take.check_rate(busiest, str(path))
     return windows
+
+
+def expected(windows: Mapping[float, Sequence[Rate]], take: Take) -> float:
+    """How many requests a part has on average."""
+    asked_s = {t_s: min(t_s + WINDOW_S, take.end_s) - max(t_s, take.start_s) for t_s in windows}
+    return sum(rate.per_s * asked_s[t_s] for t_s, rates in windows.items() for rate in rates) * take.scale
 
 
 def lengths_beside(path: Path) -> Table:

@@ -11,7 +11,7 @@ from costwain.sim.fleet_file import ALL, FleetsFile
 from costwain.sim.member import Setup
 from costwain.sim.policies import Facts, policy_for_all
 from costwain.sim.scenario import Scenario
-from costwain.sim.town import Town
+from costwain.sim.town import Town, Watch, unwatched
 
 _APART = 1_000_003  # between the seeds of two fleets, so that the same rates give other requests to each
 
@@ -40,14 +40,14 @@ def check(together: Together) -> None:
         can_run(fleet, together.scenario)
 
 
-def entries(together: Together, jobs: int = 1) -> Iterator[Entry]:
+def entries(together: Together, jobs: int = 1, watch: Watch = unwatched) -> Iterator[Entry]:
     """Every run's score, a fleet and in sum, seed by seed; raises InputError on a trace that can't be read."""
     check(together)
     tasks = [(together, *each) for each in product(range(together.seeds), together.budgets, together.policies)]
-    return spread(_run, tasks, jobs)
+    return spread(_run, tasks, jobs, watch)
 
 
-def _run(task: tuple[Together, int, str | None, str]) -> list[Entry]:
+def _run(task: tuple[Together, int, str | None, str], watch: Watch) -> list[Entry]:
     together, seed, amount, policy = task
     turn_s, file, facts = together.scenario.turn_seconds, _budgeted(together.file, amount), {}
     loads, setups = [], []
@@ -58,7 +58,7 @@ def _run(task: tuple[Together, int, str | None, str]) -> list[Entry]:
         loads.append(load)
         setups.append(Setup(fleet, together.scenario, ENGINES[together.engine], own))
     town = Town(setups, policy_for_all(policy, facts), file.budgets)
-    scores = town.run(loads)
+    scores = town.run(loads, watch)
     found = zip((*file.fleets, ALL), (*scores, town.total(scores)), strict=True)
     return [Entry(policy, _told(file, name), seed, score, name) for name, score in found]
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 
-from costwain.sim.arrival import MOST_PER_S, MOST_S, MOST_TOKENS, Arrival, Take, TraceError, number_of
+from costwain.sim.arrival import MOST_PER_S, MOST_S, MOST_TOKENS, Arrival, Take, TraceError, check_listed, number_of
 
 PREFIX = "synthetic:"
 # Spread of prompt and answer lengths: the logarithm's standard deviation, about that of public chat traces.
@@ -78,9 +78,9 @@ def read(source: str, take: Take) -> Iterator[Arrival]:
     curve = parse(source)
     # Thinning (Lewis and Shedler 1979): draw at the highest rate, keep each with chance rate / highest.
     highest = max(curve.rate, curve.peak)
-    take.check_rate(highest, source)
     draw = random.Random(take.seed if curve.seed is None else curve.seed)  # noqa: S311
     end_s, t_s = min(curve.duration, take.end_s), 0.0
+    check_listed(highest * take.scale * end_s, source)
     while highest > 0:
         t_s += draw.expovariate(highest * take.scale)
         if t_s >= end_s:

@@ -4,7 +4,7 @@ Between two turns nothing is kept for the policy but what a cluster keeps: pods,
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -17,6 +17,12 @@ from costwain.sim.policy import Policy
 from costwain.sim.score import Score, summed
 from costwain.sim.windows import Windows
 
+Watch = Callable[[float], None]  # is told the share of the work that is done, 0 to 1
+
+
+def unwatched(_: float) -> None:
+    """Tells nobody."""
+
 
 class Town:
     """One run of fleets with one scenario; `now_s` is the end of the turns that have passed."""
@@ -26,10 +32,11 @@ class Town:
         self._turn_s = self._scenario.turn_seconds
         self._warm_turns = round(self._scenario.warm_up_seconds / self._turn_s)
         self.now_s = self._scenario.start_s - self._warm_turns * self._turn_s
+        self._turns = 0
         self.members = [Member(setup, self.now_s) for setup in setups]
         self._windows = self._opened()
 
-    def run(self, loads: Sequence[Sequence[Batch]]) -> list[Score]:
+    def run(self, loads: Sequence[Sequence[Batch]], watch: Watch = unwatched) -> list[Score]:
         """The whole traces, one a fleet, and a tail in which what waits can be answered; a score a fleet.
 
         Raises InputError where the warm-up is longer than the traces.
@@ -38,21 +45,26 @@ class Town:
         if len(turns) < self._warm_turns:
             wanted = f"want at most the trace's {len(turns) * self._turn_s:g} s"
             raise InputError("scenario: warmUpSeconds", wanted, f"{self._scenario.warm_up_seconds:g}")
+        tail = [(NOTHING,) * len(self.members)] * round(self._scenario.tail_seconds / self._turn_s)
+        total = self._warm_turns + len(turns) + len(tail)
         self.decide()
         for batches in turns[: self._warm_turns]:
             self.turn(batches)
+            watch(self._turns / total)
         if self._warm_turns:
             self._windows = self._opened()
             for member in self.members:
                 member.forget(self.now_s)
         for batches in turns:
             self.turn(batches)
+            watch(self._turns / total)
         for budget, windows in self._windows.items():
             windows.close(partial(self._spent, budget), self.now_s)
         for member in self.members:
             member.track.close(member.fleet.ledger, self.now_s)
-        for _ in range(round(self._scenario.tail_seconds / self._turn_s)):
-            self._turn([NOTHING] * len(self.members))
+        for batches in tail:
+            self._turn(batches)
+            watch(self._turns / total)
         return [member.finish() for member in self.members]
 
     def total(self, scores: Sequence[Score]) -> Score:
@@ -71,6 +83,7 @@ class Town:
         for member, batch in zip(self.members, batches, strict=True):
             member.serve(batch, self.now_s, end_s)
         self.now_s = end_s
+        self._turns += 1
         self.decide()
 
     def decide(self) -> None:

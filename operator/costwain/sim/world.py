@@ -14,7 +14,7 @@ from costwain.sim.policy import Ours, Policy
 from costwain.sim.scenario import CALM
 from costwain.sim.score import Score, total_micro
 from costwain.sim.tally import Tally
-from costwain.sim.town import Town
+from costwain.sim.town import Town, Watch, unwatched
 from costwain.sim.trace import Arrival
 
 __all__ = ["EngineOf", "Setup", "World", "cost_micro"]
@@ -47,9 +47,9 @@ class World:
         """What became of its requests."""
         return self._member.tally
 
-    def run(self, load: Sequence[Batch]) -> Score:
+    def run(self, load: Sequence[Batch], watch: Watch = unwatched) -> Score:
         """The whole trace and a tail in which what waits can be answered."""
-        (score,) = self._town.run([load])
+        (score,) = self._town.run([load], watch)
         return score
 
     def turn(self, batch: Batch) -> FleetPlan:
