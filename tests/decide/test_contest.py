@@ -120,6 +120,7 @@ def warm(per_s: float) -> object:
     return serving("small", demand=demand)
 
 
+@pytest.mark.long
 def test_two_that_compete_settle_and_do_not_swap_places() -> None:
     """An hour on three accelerators with loads that need four: what is granted stays where it is."""
     pools: Mapping[str, Pool] = {"h100": pool("h100", total=2), "mi300x": pool("mi300x", total=1)}
@@ -136,6 +137,7 @@ def test_two_that_compete_settle_and_do_not_swap_places() -> None:
         assert {tuple(turn.plan.replicas.items()) for turn in world.turns[-180:]} == {tuple(before[name].items())}
 
 
+@pytest.mark.long
 def test_the_higher_priority_comes_and_goes() -> None:
     """Two accelerators: the lower one makes way within minutes and has them back when nobody else asks."""
     pools: Mapping[str, Pool] = {"h100": pool("h100", total=2)}

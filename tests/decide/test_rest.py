@@ -216,6 +216,7 @@ def test_replicas_that_stand_for_what_was_needed_before_are_looked_at_every_few_
     assert "one" in decided(replace(seen, now_s=NOW_S + 20.0))
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(12, 240), st.sampled_from(["Hour", "Day"]), st.integers(0, 120), st.integers(1, 4), st.integers(0, 3600)

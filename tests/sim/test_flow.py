@@ -94,8 +94,9 @@ def test_shapes_that_vanish_still_split_a_stretch() -> None:
 def test_a_stretch_that_ends_within_a_turn_has_its_part_of_the_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take = Take(scale=100, duration_s=1.5 * TURN_S)
-    drawn, _ = both(tmp_path, windows(1, "10,1,Gamma,1,1"), take, monkeypatch)
+    monkeypatch.setattr(flow, "LARGE", 0)
+    source = Path(files(tmp_path, windows(1, "1000,1,Gamma,1,1"), LONG))
+    drawn = flow.turns(source, Take(duration_s=1.5 * TURN_S), TURN_S) or []
     assert drawn[1].count == pytest.approx(drawn[0].count / 2, rel=0.05)
 
 

@@ -56,11 +56,11 @@ def test_the_bound_of_a_steady_load_is_its_replicas_times_its_hours() -> None:
 
 def test_where_not_everything_can_be_carried_there_is_no_bound() -> None:
     given = setup()
-    poor = replace(given.fleet, spec=_budgeted(given.fleet.spec, "9.00"))
-    bound = oracle(poor, CALM, steady(9 * carries(given), 2 * HOUR_S))
+    poor = replace(given.fleet, spec=_budgeted(given.fleet.spec, "3.00"))
+    bound = oracle(poor, CALM, steady(9 * carries(given), 0.5 * HOUR_S))
     assert bound.bound is None
     assert bound.lost > 0
-    assert "requests can't be carried, so no bound" in bound_line("9.00", bound)
+    assert "requests can't be carried, so no bound" in bound_line("3.00", bound)
 
 
 def test_a_floor_that_the_budget_never_pays_has_no_plan() -> None:

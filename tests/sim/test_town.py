@@ -46,6 +46,7 @@ def test_the_policy_is_told_what_came_while_a_fleet_rested(monkeypatch: pytest.M
     assert last.fast_per_s is not None
 
 
+@pytest.mark.long
 def test_fleets_that_rest_are_served_and_paid_as_one_that_never_does() -> None:
     alone = setup([pool(total=1000)])
     load = steady(0.5 * carries(alone), 1800.0)
