@@ -26,7 +26,7 @@ from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
 from costwain.decide.split import Key
 from costwain.decide.swap import Progress, held_shares, step_shares
-from costwain.decide.understand import Understood, asking, less_claims, placed_anew, understood
+from costwain.decide.understand import Understood, asking, blind, less_claims, placed_anew, understood
 from costwain.domain.memory import Memory
 from costwain.domain.money import dollars
 from costwain.domain.once import changed
@@ -99,9 +99,8 @@ def _decide_fleet(this: Understood, shared: tuple[Purse, ...], now_s: float) -> 
     case = case.paid_from(min(purses, key=lambda p: p.even_micro_per_h, default=None), purses)
     if fleet.spec.scaling.mode == "Paused":
         return _unchanged(changed(case, fleet=fleet), Why("Paused", "scaling.mode is Paused: nothing changes"))
-    if fleet.load is None:
-        what = "no readings from the gateway" if fleet.spec.gateway.is_managed else "an engine can't be read"
-        return _held(case, Why("Blind", f"{what}: holding every count"), news)
+    if (unknown := blind(case.fleet)) is not None:
+        return _held(case, unknown, news)
     # 4. Which rung serves with that, and how the traffic gets there.
     case, choice = _tightest(case)
     if choice is None:
@@ -156,14 +155,17 @@ def _progress(case: Case, choice: Choice) -> Progress:
 def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     fleet, scaling = case.fleet, case.fleet.spec.scaling
     least = Want(0.0, scaling.min_replicas, scaling.min_replicas)
-    mix = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
+    lean = case.mix(choice.rung, least) if case.expected.idle and choice.mix.counts else choice.mix
+    # What money or one rung's room don't allow, an idle fleet has no better right to.
+    mix = choice.mix if lean.short or lean.hourly_micro > choice.hourly_micro else lean
     counts = wanted(fleet, Aim(choice.rung, mix, case.expected.stable_per_s), case.rungs, case.now_s)
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))
     why, notes = choice.why, [spot_alone(choice.rung, mix.counts), kept_waiting(fleet, case.pools, case.now_s)]
     if case.expected.idle and mix is not choice.mix:
-        why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {mix.replicas} replicas")
+        count = f"{mix.replicas} replica{'' if mix.replicas == 1 else 's'}"
+        why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {count}")
     return _arranged(
         case,
         changed(draft, reasons=(why, *(note for note in notes if note), *draft.reasons)),
@@ -243,5 +245,5 @@ def _verdict(case: Case, choice: Choice, rung: Rung) -> str:
         return choice.why.sentence
     if choice.beside and rung.name == choice.beside.rung.name:
         return f"serves {choice.beside.percent} % beside {choice.rung.name}"
-    cost = next(mix for offered, mix in case.offers if offered is rung).hourly_micro
-    return f"would cost {dollars(cost)}/h"
+    mix = case.mix(rung, case.want)
+    return f"would cost {dollars(mix.hourly_micro)}/h" if mix.counts else "no accelerators for a replica now"

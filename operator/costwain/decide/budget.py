@@ -131,6 +131,22 @@ def may_start(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> bo
     return to_the_end <= purse.left_micro or may_rise(purse, hourly_micro, dwell_s, step)
 
 
+def may_grow(purse: Purse, hourly_micro: int, beside_micro: int, start_s: float, step: Step) -> bool:
+    """Whether a rung that runs may have more replicas, or others: paid to the end, or until they served for a while.
+
+    What else runs until they serve is paid beside them, and after them the way down. A margin keeps what can't be paid
+    for long from being bought in one turn and given back in the next.
+    """
+    double_micro = cost_micro(beside_micro, min(step.both_s, purse.left_s))
+    if cost_micro(hourly_micro, purse.left_s) + double_micro <= purse.left_micro:
+        return True
+    serve_s = min(start_s + SERVE_S, purse.left_s)
+    way_down_s = min(step.both_s, purse.left_s - serve_s)
+    reserve_micro = cost_micro(step.reserve_micro_per_h, purse.left_s - serve_s)
+    needed = cost_micro(hourly_micro, serve_s + way_down_s) + reserve_micro + double_micro
+    return needed * (1 + UP_MARGIN) <= purse.left_micro
+
+
 def may_rise(purse: Purse, hourly_micro: int, dwell_s: float, step: Step) -> bool:
     """Whether a higher rung can be paid for its dwell time, or to the period's end, and the way down again."""
     stay_s = min(purse.left_s, dwell_s)

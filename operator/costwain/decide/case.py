@@ -64,8 +64,12 @@ class Case:
 
     @lazy
     def offers(self) -> tuple[tuple[Rung, Mix], ...]:
-        """What each of them would take for all that is wanted."""
-        return tuple((rung, self.mix(rung, self.want)) for rung in self.eligible)
+        """What each of them would take for all that is wanted; where any has room, none that could run nothing now.
+
+        A mix of nothing costs nothing, and would look like what can always be paid.
+        """
+        found = tuple((rung, self.mix(rung, self.want)) for rung in self.eligible)
+        return tuple(offer for offer in found if offer[1].counts) or found
 
     def mix(self, rung: Rung, want: Want) -> Mix:
         """The cheapest mix; fewer replicas than run only where they carry the demand with a margin."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from costwain.decide.budget import (
     SERVE_S,
     Step,
+    may_grow,
     may_rise,
     may_start,
     may_stay,
@@ -31,13 +32,13 @@ def choose(case: Case) -> Choice | None:
     """The best rung that demand, dollars and accelerators allow; None where no rung could run at all."""
     if not case.eligible:
         return None
-    current = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
     offers = case.offers
+    current = next((rung for rung, _ in offers if rung.name == case.fleet.memory.target), None)
     step = way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
     for choice in _whole(case, payable, current, step):
-        return _told(case, choice, current, offers)
-    return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, step), current, offers)
+        return _told(case, choice)
+    return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, current, step))
 
 
 def payable(case: Case) -> list[tuple[Rung, Mix]]:
@@ -70,7 +71,7 @@ def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None
         if rung is current and case.count(rung):
             mixes = (case.mix(rung, want) for want in _less_and_less(case))
             lean = next((mix for mix in mixes if _allowed(case, (rung, mix), current, step)), None)
-            if lean is not None and lean.per_s >= case.least_want.per_s:
+            if lean is not None and lean.per_s >= case.least_want.per_s and lean.replicas >= case.want.least:
                 yield Choice(rung, lean, _serves(case, rung, lean))
 
 
@@ -87,7 +88,7 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
     ladder = [r.name for r in case.eligible]
     rises = current is not None and ladder.index(rung.name) < ladder.index(current.name)
     dwell_s = case.fleet.spec.swap.min_dwell_seconds
-    if rises and case.now_s - (case.fleet.memory.target_since_s or 0.0) < dwell_s:
+    if rises and _dwells(case):
         return False
     alone = all(place[0] == rung.name for place in mix.counts)
     if rises and alone and not _can_be_created(case, rung):
@@ -98,22 +99,31 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
         return may_rise(purse, mix.hourly_micro, dwell_s, step)
     if current is not None and rung is not current and _too_late(case, current, step):
         return False
-    if purse.left_s < rung.start_s + SERVE_S and (beside := _beside(case, rung, mix)) is not None:
+    beside = _beside(case, mix)
+    if beside is not None and purse.left_s < rung.start_s + SERVE_S:
         # What starts now serves in the next period, and until then all that runs is paid out of this one.
         until_then = purse.pays(mix.hourly_micro + beside, purse.left_s)
         if not (until_then and next_pays(purse, mix.hourly_micro, SERVE_S, step)):
             return False
+    elif beside is not None and case.count(rung):
+        return may_grow(purse, mix.hourly_micro, beside, rung.start_s, step)
     if mix.hourly_micro > step.reserve_micro_per_h and not case.count(rung):
         return may_start(purse, mix.hourly_micro, dwell_s, step)
     return may_stay(purse, mix.hourly_micro, step)
 
 
-def _beside(case: Case, rung: Rung, mix: Mix) -> int | None:
+def _dwells(case: Case) -> bool:
+    """Whether the target is too young to be left for a better one."""
+    return case.now_s - (case.fleet.memory.target_since_s or 0.0) < case.fleet.spec.swap.min_dwell_seconds
+
+
+def _beside(case: Case, mix: Mix) -> int | None:
     """Micro-dollars an hour of what else runs while a mix starts; None where nothing of it is to start."""
-    running = case.running(rung)
+    running = case.fleet.counts
     if all(n <= running.get(place, 0) for place, n in mix.counts.items()):
         return None
-    kept = sum(o.hourly_micro * min(running.get(o.place, 0), mix.counts.get(o.place, 0)) for o in rung.options)
+    options = (o for each in case.rungs for o in each.options)  # a mix of two rungs is one too
+    kept = sum(o.hourly_micro * min(running.get(o.place, 0), mix.counts.get(o.place, 0)) for o in options)
     return max(0, running_micro_per_h(case.fleet) - kept)
 
 
@@ -167,20 +177,22 @@ def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:
     return Choice(rung, mix, Why("AcceleratorsShort", f"{room} of the {case.want.per_s:.1f} that are needed"))
 
 
-def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], step: Step) -> Choice:
+def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step) -> Choice:
     """No rung can be paid to the end of the period: the one with the fewest dollars a request, as far as they go.
 
     Not a better one than what runs: where two cost alike it would come and go with the load, and each time pay both.
     """
     purse = case.purse
-    if purse is None:  # without a budget only a dwell time can bar every rung: stay
-        return _most_of(case, offers)
-    current = next((r for r, _ in offers if r.name == case.fleet.memory.target), None)
-    if current is not None and case.count(current):
-        offers = offers[case.eligible.index(current) :]
+    assert purse is not None  # whatever could run is allowed where nobody counts the dollars
+    if current is not None and (case.count(current) or _dwells(case)):
+        offers = [offer for offer in offers if case.eligible.index(offer[0]) >= case.eligible.index(current)]
     rung = current if current is not None and _too_late(case, current, step) else cheapest_a_request(case, offers)
     floor = case.fleet.spec.scaling.min_replicas if purse.terms.keeps_floor else 0
-    return within_money(case, purse, rung, floor)
+    found = within_money(case, purse, rung, floor)
+    if found.mix.counts or current is None or rung is current:
+        return found
+    stays = within_money(case, purse, current, floor)  # what runs may be payable where nothing could be started
+    return stays if stays.mix.counts else found
 
 
 def cheapest_a_request(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Rung:
@@ -193,13 +205,14 @@ def _micro_per_request(case: Case, mix: Mix) -> float:
     return mix.hourly_micro / max(min(mix.per_s, case.want.per_s), 1e-9)
 
 
-def _told(case: Case, choice: Choice, current: Rung | None, offers: Sequence[tuple[Rung, Mix]]) -> Choice:
+def _told(case: Case, choice: Choice) -> Choice:
     """The choice with the news of a change: what the rung that was left would have needed."""
+    current = next((rung for rung in case.eligible if rung.name == case.fleet.memory.target), None)
     if current is None or current.name == choice.rung.name:
         return choice
     until = case.clock(case.purse.window.end_s) if case.purse else ""
     names = [r.name for r in case.eligible]
-    left = next(mix for rung, mix in offers if rung.name == current.name)
+    left = case.mix(current, case.want)
     serves = f"{choice.rung.name} serves for {priced(choice.mix.hourly_micro)}"
     if names.index(choice.rung.name) < names.index(current.name):
         money = (

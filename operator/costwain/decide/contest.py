@@ -145,8 +145,8 @@ def wishes(case: Case) -> dict[str, int]:
 
 def _squeezed(case: Case) -> set[str]:
     """Pools whose room keeps the best rung from carrying the demand."""
-    rung, mix = case.offers[0]
-    if not mix.short:
+    rung = case.eligible[0]
+    if not case.mix(rung, case.want).short:
         return set()
     return {o.place[1] for o in rung.options if o.most < _ceiling(case, o.place)}
 

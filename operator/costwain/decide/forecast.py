@@ -109,7 +109,7 @@ def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tu
     found = Forecast(
         now_per_s=needed,
         stable_per_s=max(needed, _held(peaks, now_s - replica.start_s - SERVED_S) * replica.per_s),
-        idle=quiet_s >= scaling.scale_to_zero_after_seconds,
+        idle=quiet_s > 0 and quiet_s >= scaling.scale_to_zero_after_seconds,
         arriving_per_s=max(memory.demand.fast_per_s, memory.demand.slow_per_s) if memory.demand else 0.0,
     )
     return found, memory.model_copy(update={"peaks": peaks})

@@ -132,7 +132,7 @@ def kept_waiting(fleet: Fleet, pools: Mapping[str, Pool], now_s: float) -> Why |
         pool, waited_s = pools.get(replica.pool), now_s - replica.since_s
         if pool is None or pool.name in resting:
             continue
-        if waited_s > pool.spec.pending_timeout_seconds:
+        if waited_s > pool.spec.patience_seconds:
             sentence = f"{replica.pod} has waited {waited_s:.0f} s for a node of pool {pool.name}: no other has room"
             return Why("WaitsForNode", sentence)
     return None
@@ -146,10 +146,10 @@ def _pending(fleet: Fleet) -> list[Replica]:
 
 def _patience_s(fleet: Fleet, pool: Pool) -> float:
     """How long a pod may wait for a node; while requests wait, twice as long as nodes usually take."""
-    most_s = pool.spec.pending_timeout_seconds
+    usual_s = 2 * (pool.spec.provisioning_seconds or 0)
     if fleet.load is None or not fleet.load.waiting:
-        return most_s
-    return min(most_s, max(HURRY_S, 2 * (pool.spec.provisioning_seconds or 0)))
+        return pool.spec.patience_seconds
+    return min(pool.spec.patience_seconds, max(HURRY_S, usual_s))
 
 
 def _room_elsewhere(fleet: Fleet, pools: Mapping[str, Pool], but: Set[str]) -> bool:

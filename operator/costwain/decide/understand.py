@@ -78,6 +78,17 @@ def understood(fleet: Fleet, pools: Mapping[str, Pool], now_s: float) -> Underst
     return Understood(case, fleet, tuple(news))
 
 
+def blind(fleet: Fleet) -> Why | None:
+    """What isn't known of a fleet and must be before anything of it changes; the first rate comes a turn late."""
+    if fleet.load is None:
+        what = "no readings from the gateway" if fleet.spec.gateway.is_managed else "an engine can't be read"
+    elif fleet.memory.demand is None and fleet.alive:
+        what = "nobody knows yet how many requests come"
+    else:
+        return None
+    return Why("Blind", f"{what}: holding every count")
+
+
 def _given_per_s(fleet: Fleet, rungs: Sequence[Rung]) -> Mapping[str, float]:
     """Requests/s that the ready replicas of each variant are given."""
     return {

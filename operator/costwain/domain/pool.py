@@ -1,5 +1,6 @@
 """What administrators write: pools of accelerators with prices, and budgets over several fleets."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -23,6 +24,7 @@ from costwain.domain.spec import OnExhausted, Override, Period, Threshold
 VendorName = Literal["nvidia", "amd", "google", "intel", "aws", "cpu"]
 Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 CapacityType = Literal["OnDemand", "Spot", "Reserved"]
+_LATE = 1.5  # times the usual wait for a node: before that, one may still be on its way
 
 
 class Price(Api):
@@ -76,8 +78,9 @@ class AcceleratorPoolSpec(Api):
         900,
         ge=1,
         le=86400,
-        description="How long a pod may wait for a node before another pool is tried. While requests wait and another "
-        "pool has room, no longer than twice provisioningSeconds, or a minute.",
+        description="How long a pod may wait for a node before another pool is tried, at least half as long again as "
+        "provisioningSeconds. While requests wait and another pool has room, no longer than twice provisioningSeconds, "
+        "or a minute.",
     )
     image: ShortText = Field("", description="Engine image on this pool; default the vendor's.")
     pod_defaults: PodDefaults = Field(default_factory=PodDefaults, description="Defaults of its pods.")
@@ -93,6 +96,11 @@ class AcceleratorPoolSpec(Api):
             lambda v: (v.memory is None) == (v.memory_bandwidth_gbps is None) == (v.bf16_tflops is None),
         ),
     )
+
+    @property
+    def patience_seconds(self) -> int:
+        """How long any pod may wait for a node: longer than the pool says of itself that its nodes take."""
+        return max(self.pending_timeout_seconds, math.ceil(_LATE * (self.provisioning_seconds or 0)))
 
 
 class BudgetSelector(Api):

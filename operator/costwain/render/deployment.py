@@ -45,7 +45,7 @@ def model_deployment(target: ModelTarget) -> Manifest:
             # never granted. So a changed template costs one pod at a time, and the gateway holds the queue.
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
             "progressDeadlineSeconds": target.variant.engine.startup_timeout_seconds
-            + target.pool.pending_timeout_seconds
+            + target.pool.patience_seconds
             + _PROGRESS_SLACK_S,
             "revisionHistoryLimit": 2,
             "template": _template(target, labels),
