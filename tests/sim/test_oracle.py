@@ -75,3 +75,10 @@ def test_the_bound_is_at_the_prices_of_the_time() -> None:
     cheap = {"pools": {"h100": {"prices": [{"atSeconds": HOUR_S, "amount": "1.00"}]}}}
     bound = oracle(setup().fleet, Scenario.model_validate(cheap), steady(1.0, 2 * HOUR_S))
     assert bound.dollars == pytest.approx(5.0, rel=0.02)
+
+
+def test_the_solver_is_not_heard_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    """It is written in C++, so what it says goes past Python's own stream."""
+    given = setup()
+    oracle(given.fleet, CALM, steady(1.0, 600.0))
+    assert capfd.readouterr() == ("", "")

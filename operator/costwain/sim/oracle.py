@@ -190,8 +190,8 @@ def _windows(
 
 def _solved(highs: Any, programme: _Programme) -> tuple[Mapping[int, float], float, float]:
     """Values by column, the dual bound, and the solver's seconds."""
-    model = highs.Highs()
-    model.silent()
+    model = highs.highs._Highs()  # the one around it has callbacks, and says its name on standard output
+    model.setOptionValue("output_flag", False)
     model.setOptionValue("time_limit", TIME_LIMIT_S)
     model.setOptionValue("mip_rel_gap", GAP)
     for cost, upper in zip(programme.costs, programme.uppers, strict=True):
