@@ -1,6 +1,6 @@
 """Compare: the same requests, cold starts and losses for every policy, seed by seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from costwain.decide.forecast import FIRST_GUESS
-from costwain.decide.options import ladder
+from costwain.decide.options import Option, ladder
 from costwain.domain.money import decimal_of, micro_of
-from costwain.domain.snapshot import Fleet
+from costwain.domain.snapshot import Fleet, Pool
 from costwain.domain.spec import Budget, ModelDeploymentSpec
 from costwain.sim.arrival import InputError
 from costwain.sim.batches import Batch, batches
@@ -80,10 +80,21 @@ def can_run(fleet: FleetFile, scenario: Scenario) -> None:
     later = {name for name, own in scenario.pools.items() if own.prices}  # a pool that gets its price only then
     pools = {n: replace(p, hourly_micro=0) if n in later else p for n, p in fleet.pools.items()}
     rungs = ladder(Fleet(fleet.namespace, fleet.name, "sim", 1, fleet.spec), pools, FIRST_GUESS, scenario.start_s)
-    if not any(rung.options and rung.barred is None for rung in rungs):
+    open_to = [option for rung in rungs if rung.barred is None for option in rung.options]
+    if not any(option.most for option in open_to):
         whys = [why for rung in rungs for why in (*rung.problems, rung.barred) if why is not None]
-        found = "; ".join(dict.fromkeys(why.sentence for why in whys))
-        raise InputError(f"ModelDeployment {fleet.name}", "want a variant that could run", found)
+        sentences = [*(why.sentence for why in whys), *(_no_room(option, pools) for option in open_to)]
+        raise InputError(
+            f"ModelDeployment {fleet.name}", "want a variant that could run", "; ".join(dict.fromkeys(sentences))
+        )
+
+
+def _no_room(option: Option, pools: Mapping[str, Pool]) -> str:
+    """Why not even one replica may run on an empty pool."""
+    (variant, name), has = option.place, pools[option.place[1]].total
+    if option.accelerators > has:
+        return f"{variant} on {name}: accelerators a replica {option.accelerators}, in the pool {has}"
+    return f"{variant} on {name}: maxReplicas is 0"
 
 
 def entries(contest: Contest, jobs: int = 1, watch: Watch = unwatched) -> Iterator[Entry]:
