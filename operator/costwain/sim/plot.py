@@ -40,12 +40,15 @@ def _panel(rows: Sequence[Row], left: int, panel: tuple[str, str, float]) -> str
 
 
 class _Scale:
-    """Maps values to pixels, (pixel, value); `at` the other way, 0 to 1 along the axis."""
+    """Maps values to pixels, (pixel, value); `at` the other way, 0 to 1 along the axis.
+
+    The axis has a margin, but begins at 0 at the earliest: no figure of the plot can be less.
+    """
 
     def __init__(self, values: Sequence[float], first: float, last: float) -> None:
         low, high = min(values), max(values)
         pad = (high - low) * 0.05 or max(abs(high) * 0.05, 1.0)
-        self._low, self._high, self._first, self._last = low - pad, high + pad, first, last
+        self._low, self._high, self._first, self._last = max(0.0, low - pad), high + pad, first, last
 
     def __call__(self, value: float) -> tuple[float, float]:
         share = (value - self._low) / (self._high - self._low)
