@@ -42,3 +42,22 @@ def test_a_pool_that_gives_nothing_for_a_while_is_no_reason_to_refuse(tmp_path: 
     fleet = written(tmp_path / "fleet.yaml", POOL, FLEET)
     result = CliRunner().invoke(simulate, [fleet, "--trace", BRIEF, "--scenario", scenario])
     assert result.exit_code == 0, result.output
+
+
+FREE = {  # story: (source of the pool's own price, code, what is said)
+    "a pool that is rented": ("", 2, "the source 'owned' (found '0')"),
+    "a pool that is owned": ("owned", 0, "requests, 1 seed"),
+}
+
+
+@pytest.mark.parametrize(("source", "code", "what"), FREE.values(), ids=FREE)
+def test_a_scenario_gives_only_away_what_is_owned(tmp_path: Path, source: str, code: int, what: str) -> None:
+    changes = [{"atSeconds": 0, "amount": "2.40"}, {"atSeconds": 9, "amount": "0"}]
+    scenario = written(tmp_path / "scenario.yaml", {"pools": {"h100": {"prices": changes}}})
+    spec: Any = POOL["spec"]
+    pool = {**POOL, "spec": {**spec, "price": {"amount": "2.40", "source": source}}}
+    fleet = written(tmp_path / "fleet.yaml", pool, FLEET)
+    result = CliRunner().invoke(simulate, [fleet, "--trace", BRIEF, "--scenario", scenario])
+    said = " ".join(result.output.split())
+    assert (result.exit_code, what in said) == (code, True), said
+    assert ("scenario: pools.h100.prices.1.amount: want more than 0" in said) is (code == 2)

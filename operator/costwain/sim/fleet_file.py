@@ -49,8 +49,8 @@ class FleetsFile:
 def read_fleets(path: Path, scenario: Scenario) -> FleetsFile:
     """What a file holds, its pools as large as the scenario has them.
 
-    Raises InputError on a file that can't be read, holds no ModelDeployment or an object twice, and on a pool that a
-    fleet or the scenario names and the file doesn't have.
+    Raises InputError on a file that can't be read, holds no ModelDeployment or an object twice, on a pool that a
+    fleet or the scenario names and the file doesn't have, and on one that the scenario gives away.
     """
     fleets, budgets = list[FleetFile](), list[SharedBudget]()
     specs: dict[str, AcceleratorPoolSpec] = {}
@@ -70,6 +70,7 @@ def read_fleets(path: Path, scenario: Scenario) -> FleetsFile:
     if not fleets:
         raise InputError(str(path), "want a ModelDeployment", "0")
     _known(path, fleets, specs, scenario)
+    _paid(specs, scenario)
     pools = {name: _pool(name, spec, fleets, scenario) for name, spec in specs.items()}
     names = Counter(fleet.name for fleet in fleets)
     own = {f.name if names[f.name] == 1 else f"{f.namespace}/{f.name}": replace(f, pools=pools) for f in fleets}
@@ -149,6 +150,18 @@ def _known(
     for name in scenario.pools:
         if name not in pools:
             raise InputError(f"scenario: pools.{name}", f"want an AcceleratorPool of the fleet: {names}", repr(name))
+
+
+def _paid(pools: Mapping[str, AcceleratorPoolSpec], scenario: Scenario) -> None:
+    """A price of 0 is free only where the pool's own might be."""
+    for name, own in scenario.pools.items():
+        price = pools[name].price
+        owned = price is not None and price.source == "owned"
+        for i, change in enumerate(own.prices):
+            if not owned and not micro_of(change.amount):
+                where = f"scenario: pools.{name}.prices.{i}.amount"
+                wanted = "want more than 0, which is free only where the pool's price has the source 'owned'"
+                raise InputError(where, wanted, repr(change.amount))
 
 
 def _pool(name: str, spec: AcceleratorPoolSpec, fleets: Sequence[FleetFile], scenario: Scenario) -> Pool:
