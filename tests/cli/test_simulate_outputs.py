@@ -9,7 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.cli.test_simulate import FLEET, LOAD, POOL, ran, written
+
+from costwain.cli.simulate import simulate
 
 SHORT = ("--policy", "static-mean", "--scale", "0.1")
 
@@ -100,3 +103,25 @@ def test_a_terminal_is_told_how_far_it_is(tmp_path: Path, jobs: str) -> None:
 
 def test_a_log_is_told_nothing_but_the_figures(tmp_path: Path) -> None:
     assert ran(tmp_path, *SHORT).stderr == ""
+
+
+def test_a_budget_of_nothing_is_over_as_soon_as_something_is_spent(tmp_path: Path) -> None:
+    """minReplicas stay whatever it costs; JSON has no infinity, so it is told as a text."""
+    out, spec = tmp_path / "out.json", dict(FLEET["spec"], scaling={"minReplicas": 1})  # type: ignore[call-overload]
+    fleet = written(tmp_path / "floor.yaml", POOL, {**FLEET, "spec": spec})
+    options = ["--trace", LOAD, "--duration", "600", "--budget", "0", "--seeds", "2", "--json", str(out)]
+    done = CliRunner().invoke(simulate, [fleet, *options])
+    assert done.exit_code == 0, done.output
+    header, row = (line.split() for line in done.output.splitlines()[:2])
+    assert row.count("inf") == 2, (header, row)
+    told = json.loads(out.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    score = told["runs"][0]["score"]
+    assert (score["overspend"], score["prefix_overspend"], score["windows_over"]) == ("Infinity", "Infinity", 1)
+    assert told["rows"][0]["figures"]["overspend"] == {"mean": "Infinity", "spread": None}
+
+
+def test_a_budget_of_nothing_is_kept_where_nothing_is_spent(tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    assert ran(tmp_path, "--duration", "600", "--budget", "0", "--json", str(out)).exit_code == 0
+    score = json.loads(out.read_text())["runs"][0]["score"]
+    assert (score["dollars"], score["overspend"], score["prefix_overspend"], score["windows_over"]) == (0, 0, 0, 0)

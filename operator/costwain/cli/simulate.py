@@ -84,7 +84,7 @@ def simulate(fleet: Path, **options: Any) -> None:
     click.echo(_footnote(contest, found))
     about = {**_about(fleet, options), "oracle": [{"budget": b, **asdict(bound)} for b, bound in bounds]}
     told.write(
-        lambda: json.dumps(report.as_json(found, about), indent=1) + "\n",
+        lambda: json.dumps(report.as_json(found, about), indent=1, allow_nan=False) + "\n",
         lambda: svg([row for row in report.rows(found) if row.fleet in (None, ALL)]),
     )
 

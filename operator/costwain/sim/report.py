@@ -24,13 +24,13 @@ class Figure:
 
 
 def figure(values: Sequence[float]) -> Figure:
-    """Mean and interval, by Student's t.
+    """Mean and interval, by Student's t; an infinite mean has none.
 
     >>> figure([1.0, 3.0]).spread
     12.706
     """
     n, mean = len(values), statistics.fmean(values)
-    if n < 2:
+    if n < 2 or math.isinf(mean):
         return Figure(mean, None)
     return Figure(mean, _t(n - 1) * statistics.stdev(values) / math.sqrt(n))
 
@@ -125,9 +125,14 @@ def as_json(entries: Sequence[Entry], about: dict[str, Any]) -> dict[str, Any]:
     """Everything: what was run, the means, and every run by itself."""
     return {
         **about,
-        "rows": [{**_who(r), "figures": {k: asdict(v) for k, v in r.figures.items()}} for r in rows(entries)],
-        "runs": [{**_who(e), "seed": e.seed, "score": asdict(e.score)} for e in entries],
+        "rows": [{**_who(r), "figures": {k: _told(asdict(v)) for k, v in r.figures.items()}} for r in rows(entries)],
+        "runs": [{**_who(e), "seed": e.seed, "score": _told(asdict(e.score))} for e in entries],
     }
+
+
+def _told(figures: dict[str, Any]) -> dict[str, Any]:
+    """Numbers as JSON may have them: it knows no infinity, so that is a text which most languages read as one."""
+    return {k: "Infinity" if v == math.inf else v for k, v in figures.items()}
 
 
 def _who(each: Row | Entry) -> dict[str, Any]:

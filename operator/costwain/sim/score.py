@@ -20,7 +20,7 @@ class Score:
     """Dollars, shares of the arrivals (0 to 1), counts and milliseconds; None is what doesn't exist here.
 
     `overspend` is the worst window's, `prefix_overspend` the most by which the spend since the start ever exceeded
-    the amounts of all windows begun; both as a share of one amount.
+    the amounts of all windows begun; both as a share of one amount, infinite where that is nothing.
     """
 
     dollars: float
@@ -136,12 +136,11 @@ def total_micro(ledger: SpendLedgerSpec, now_s: float) -> int:
 
 
 def _kept(budgets: Sequence[Windows]) -> tuple[list[float] | None, float | None, int]:
-    """(overspend by window, the largest prefix overspend, windows) of budgets; None where none has an amount."""
+    """(overspend by window, the largest prefix overspend, windows) of budgets; None where there are none."""
+    if not budgets:
+        return None, None, 0
     windows = sum(len(each) for each in budgets)
-    prefixes = [each.prefix for each in budgets if each.prefix is not None]
-    if not prefixes:
-        return None, None, windows
-    return [over for each in budgets for over in each.overs], max(prefixes), windows
+    return [over for each in budgets for over in each.overs], max(each.prefix for each in budgets), windows
 
 
 def summed(parts: Mapping[str, tuple[Score, Tally]], shared: Sequence[Windows]) -> Score:

@@ -1,5 +1,6 @@
 """Windows of a budget as they pass: what was spent in each, and by how much that was too much."""
 
+import math
 from collections.abc import Callable
 
 from costwain.decide.window import Window, window
@@ -38,13 +39,17 @@ class Windows:
 
     @property
     def overs(self) -> list[float]:
-        """The overspend of each, as a share of the amount; empty where the amount is nothing."""
-        return [max(0, spent - self._limit) / self._limit for spent in self._spent] if self._limit else []
+        """The overspend of each, as a share of the amount."""
+        return [self._share(spent - self._limit) for spent in self._spent]
 
     @property
-    def prefix(self) -> float | None:
+    def prefix(self) -> float:
         """The most by which the spend since the start exceeded the amounts of all windows begun, as such a share."""
-        if not self._limit:
-            return None
         sums = [sum(self._spent[: i + 1]) - (i + 1) * self._limit for i in range(len(self._spent))]
-        return max(0, *sums) / self._limit if sums else 0.0
+        return self._share(max(sums, default=0))
+
+    def _share(self, over_micro: int) -> float:
+        """Too much as a share of the amount; of nothing, anything is infinitely much."""
+        if over_micro <= 0:
+            return 0.0
+        return over_micro / self._limit if self._limit else math.inf
