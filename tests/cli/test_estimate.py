@@ -79,6 +79,17 @@ def test_what_keeps_the_batch_from_growing(arguments: tuple[str, ...], bound: st
     assert f"bound by {bound}" in asked(*QWEN, "--accelerator", "h100", *arguments).output
 
 
+def test_an_slo_that_is_missed_is_not_called_kept_in_another_line() -> None:
+    arguments = ("--model", "hf://Qwen/Qwen3-8B", "--accelerator", "l4", "--tpot-ms", "10")
+    got, told = asked(*arguments).output, json.loads(asked(*arguments, "-o", "json").output)
+    assert (told["meets_slo"], told["batch"], told["slots"]) == (False, 1, 1)
+    assert told["requests_per_s"] == pytest.approx(1 / (told["ttft_s"] + 128 * told["tpot_s"]))
+    assert re.search(r"^rate +0.11 requests/s +one request at a time: 1 / \(first token \+ 128 next", got, re.MULTILINE)
+    assert "the mean one at no rate" in got
+    assert "still is" not in got
+    assert re.search(r"^at once +1 requests +a second one would make both later still", got, re.MULTILINE)
+
+
 REFUSALS = {  # story: (arguments, exit code, words)
     "the weights are too much": (
         (*QWEN, "--accelerator", "l4"), 1,

@@ -127,8 +127,8 @@ def test_a_replica_within_its_slo_is_filled_up_to_it() -> None:
 def test_a_replica_that_is_too_slow_even_alone_says_so_and_gives_its_best() -> None:
     got = _fits(QWEN32, H100, slo=Slo(ttft_s=2.0, tpot_s=0.001))
     assert not got.meets_slo
-    assert got.concurrency == 1
-    assert got.requests_per_s > 0
+    assert (got.concurrency, got.slots) == (1, 1)
+    assert got.requests_per_s == pytest.approx(1 / (got.ttft_s + CHAT.output_tokens * got.tpot_s))  # one at a time
 
 
 def test_a_core_serves_a_tiny_model() -> None:

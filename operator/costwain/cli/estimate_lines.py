@@ -148,13 +148,8 @@ def _times(asked: Asked, found: Estimate) -> list[list[str]]:
 
 def _rate(asked: Asked, found: Estimate) -> list[list[str]]:
     per_s, answer = found.requests_per_s, asked.request.output_tokens
-    most = found.concurrency / (found.ttft_s + answer * found.tpot_s)
-    why = (
-        f"{found.in_time:.1%} of requests in time, short answers and long prompts included; the mean one still is at "
-        f"{most:.2f}/s = {found.concurrency} / (first token + {answer:g} next tokens)"
-    )
     rows = [
-        ["rate", f"{per_s:.2f} requests/s", why],
+        ["rate", f"{per_s:.2f} requests/s", _in_time(asked, found)],
         ["", f"{per_s * answer:.0f} tokens/s", "of answers"],
         ["at once", f"{found.slots} requests", _room(found)],
     ]
@@ -165,8 +160,21 @@ def _rate(asked: Asked, found: Estimate) -> list[list[str]]:
     return rows
 
 
+def _in_time(asked: Asked, found: Estimate) -> str:
+    """Who is in time at this rate, and at which one the mean request would be."""
+    answer = asked.request.output_tokens
+    share = f"{found.in_time:.1%} of requests in time, short answers and long prompts included"
+    by = f"{found.concurrency} / (first token + {answer:g} next tokens)"
+    if not found.meets_slo:
+        return f"one request at a time: {by}; {share}; the mean one at no rate"
+    most = found.concurrency / (found.ttft_s + answer * found.tpot_s)
+    return f"{share}; the mean one still is at {most:.2f}/s = {by}"
+
+
 def _room(found: Estimate) -> str:
     """Why a pod gets so many requests at a time."""
+    if not found.meets_slo:
+        return "a second one would make both later still"
     if found.slots == found.concurrency:
         return "the batch above: this rate may need all of it"
     return f"what this rate brings and {SLOTS_SIGMAS:g} deviations more; a burst waits in the gateway's queue"

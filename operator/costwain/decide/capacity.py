@@ -112,9 +112,12 @@ def capacity(
         else:
             high = middle - 1
     full = placed.at(max(low, 1))
-    per_s, in_time, batch = _promised(placed, slo, max(low, 1))
+    if low < 1:  # less load helps nobody: a request alone is late already
+        in_time = _in_time(placed, slo, 1.0)
+        return Estimate(full.requests_per_s, 1, full.ttft_s, full.tpot_s, in_time, slots=1, meets_slo=False)
+    per_s, in_time, batch = _promised(placed, slo, low)
     slots = min(full.batch, math.ceil(batch + SLOTS_SIGMAS * math.sqrt(batch)))
-    return Estimate(per_s, full.batch, full.ttft_s, full.tpot_s, in_time, slots, meets_slo=low >= 1)
+    return Estimate(per_s, full.batch, full.ttft_s, full.tpot_s, in_time, slots)
 
 
 def _promised(placed: "Placed", slo: Slo, most: int) -> tuple[float, float, float]:
