@@ -17,6 +17,7 @@ from costwain.decide.contest import Contest, contest
 from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, within_bounds, within_hard_budget
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
+from costwain.decide.late import late_rungs, late_there
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import Aim, arrange, wanted
@@ -162,7 +163,8 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))
-    why, notes = choice.why, [spot_alone(choice.rung, mix.counts), kept_waiting(fleet, case.pools, case.now_s)]
+    why, late = choice.why, late_there(choice.rung, mix.counts, fleet.spec.slo)
+    notes = (spot_alone(choice.rung, mix.counts), late, kept_waiting(fleet, case.pools, case.now_s))
     if case.expected.idle and mix is not choice.mix:
         count = f"{mix.replicas} replica{'' if mix.replicas == 1 else 's'}"
         why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {count}")
@@ -223,7 +225,7 @@ def _planned(case: Case, why: Why, planned_micro: int) -> FleetPlan:
         memory=fleet.memory,
         money=money(fleet, case.purse, planned_micro),
         reasons=(why,),
-        problems=tuple(problem for rung in case.rungs for problem in rung.problems),
+        problems=(*(why for rung in case.rungs for why in rung.problems), *late_rungs(case.rungs, fleet.spec.slo)),
     )
 
 

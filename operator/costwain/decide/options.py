@@ -22,6 +22,7 @@ class Option:
 
     `per_s` requests a second and `hourly_micro` micro-dollars an hour, of one replica. `most` replicas if the
     fleet moved everything it has on this pool here, `most_now` while its other variants stay. `lasting`: not spot.
+    `alone_s`: to the first token and for each after it, where even one request at a time misses the SLO.
     """
 
     place: Place
@@ -33,6 +34,7 @@ class Option:
     most_now: int
     start_s: float
     lasting: bool = True
+    alone_s: tuple[float, float] | None = None
 
     def __hash__(self) -> int:  # the rest seldom differs, and sizes are looked up by options several times a turn
         return hash((self.place, self.per_s, self.most))
@@ -179,4 +181,5 @@ def _option(offer: _Offer, ground: _Ground) -> Option | Why:
         most_now=ground.most_now,
         start_s=figures.provisioning_s + variant.load_s + COMPILE_S,
         lasting=not figures.spot,
+        alone_s=None if carries.meets_slo else (carries.ttft_s / speed, carries.tpot_s / speed),
     )
