@@ -109,6 +109,11 @@ REFUSALS = {  # story: (arguments, exit code, words)
     "a price that is none": (
         (*QWEN, "--accelerator", "h100", "--price", "cheap"), 2, "--price: want an amount such as 240.00",
     ),
+    "accelerators among which vLLM can't split it": (
+        ("--model", "Qwen/Qwen3-8B", "--accelerator", "h100", "--count", "3"), 2,
+        "--count: want 1, 2, 4, 8, 16 or 32, for vLLM splits qwen3-8b's 32 attention and 8 key-value heads evenly "
+        "(found 3)",
+    ),
     "tokens of no number": ((*QWEN, "--accelerator", "h100", "--input", "nan"), 2, "nan is not a finite number"),
     "an answer of no number": ((*QWEN, "--accelerator", "h100", "--output", "nan"), 2, "nan is not a finite number"),
     "an SLO of no number": ((*QWEN, "--accelerator", "h100", "--tpot-ms", "nan"), 2, "nan is not a finite number"),

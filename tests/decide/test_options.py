@@ -97,6 +97,15 @@ PROBLEMS: dict[str, tuple[dict[str, Any], Pool, Why]] = {  # story: (change of t
             "full on h100: qwen3-32b needs 65.6 GB of weights plus 2.0 GB a device, 1 x l4 has 21.6 GB usable",
         ),
     ),
+    "accelerators among which vLLM can't split the model": (
+        {"placements": [{"pool": "h100", "accelerators": 3}]},
+        pool("h100"),
+        Why(
+            "CannotSplit",
+            "full on h100: accelerators: want 1, 2, 4, 8, 16, 32 or 64, for vLLM splits qwen3-32b's 64 attention and "
+            "8 key-value heads evenly (found 3)",
+        ),
+    ),
     "a model that nobody described": (
         {"model": {"uri": "pvc://weights/mine"}},
         pool("h100"),

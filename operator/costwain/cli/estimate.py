@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from costwain.cli.estimate_lines import Asked, figures, lines
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity
+from costwain.decide.parallel import split_refused
 from costwain.decide.shapes import own_shape
 from costwain.domain.hardware import ACCELERATORS
 from costwain.domain.models import KNOWN_MODELS, ModelShape, shape_of
@@ -64,6 +65,8 @@ def estimate(model: str, accelerator: str, count: int, form: str | None, **given
         slo=Slo(given["ttft_ms"] / 1000, given["tpot_ms"] / 1000, given["percentile"] / 100),
         hourly_micro=_price(given["price"]),
     )
+    if refused := split_refused(asked.shape, asked.accelerator, count):
+        raise click.UsageError(f"--count: {refused}")
     found = capacity(asked.shape, asked.accelerator, count, asked.request, asked.slo)
     if isinstance(found, DoesNotFit):
         raise click.ClickException(found.sentence)

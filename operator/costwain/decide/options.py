@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity
 from costwain.decide.known import COMPILE_S, Known, Site, known
+from costwain.decide.parallel import split_refused
 from costwain.decide.promise import load_of
 from costwain.domain.figures import Figures
 from costwain.domain.models import ModelShape
@@ -166,6 +167,8 @@ def _option(offer: _Offer, ground: _Ground) -> Option | Why:
         return Why("UnknownAccelerator", sentence)
     if figures.hourly_micro is None:
         return Why("PriceUnknown", f"pool {site.pool}: no price, so {variant.name} is not placed there")
+    if refused := split_refused(offer.shape, figures.accelerator, site.accelerators):
+        return Why("CannotSplit", f"{variant.name} on {site.pool}: accelerators: {refused}")
     # What takes 1/speed of the prior's time must be done in speed of the time by the prior.
     slo = Slo(variant.ttft_s * speed, variant.tpot_s * speed, variant.share)
     carries = capacity(offer.shape, figures.accelerator, site.accelerators, offer.request, slo)
