@@ -118,6 +118,12 @@ def test_without_any_variant_that_may_serve_what_runs_goes_on() -> None:
     assert counts(got) == {"full/mi300x": 1}
 
 
+def test_a_variant_that_is_named_by_hand_and_barred_never_starts() -> None:
+    got = plan(load=load(5.0), swap={"mode": "Manual", "variant": "small", "minQuality": "70"})
+    barred = "full: swap.variant is small; small: quality 64.3 is below minQuality 70"
+    assert (counts(got), got.reasons) == ({}, (Why("NoVariant", f"no variant could serve: {barred}"),))
+
+
 def test_a_time_zone_that_nobody_knows_holds_this_fleet_and_no_other() -> None:
     bad = fleet(replica("full/mi300x"), name="bad", budget={**BUDGET, "timeZone": "Mars/Olympus"}, load=load(9.0))
     good = fleet(name="good", load=load(4.0))

@@ -193,7 +193,25 @@ BARS: dict[str, tuple[list[dict[str, Any]], dict[str, Any], Why | None, Why | No
         SCORED,
         {"mode": "Off"},
         None,
-        Why("SwapOff", "swap.mode is Off: the best variant serves"),
+        Why("SwapOff", "swap.mode is Off: full alone may serve"),
+    ),
+    "by hand, and the one that is named fails its gate": (
+        SCORED,
+        {"mode": "Manual", "variant": "small", "gates": [{"evaluation": "gsm8k", "min": "80"}]},
+        Why("NotChosen", "swap.variant is small"),
+        Why("GateFailed", "gsm8k 79.5 is below 80"),
+    ),
+    "by hand, and the one that is named is below the floor": (
+        SCORED,
+        {"mode": "Manual", "variant": "small", "minQuality": "70"},
+        Why("NotChosen", "swap.variant is small"),
+        Why("BelowMinQuality", "quality 64.3 is below minQuality 70"),
+    ),
+    "swapping is off, and the licence of the best isn't allowed": (
+        SCORED,
+        {"mode": "Off", "allowedLicenses": ["MIT"]},
+        Why("LicenseNotAllowed", "licence Apache-2.0 is not in allowedLicenses"),
+        Why("SwapOff", "swap.mode is Off: full alone may serve"),
     ),
 }
 

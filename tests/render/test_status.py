@@ -105,6 +105,13 @@ CASES: dict[str, tuple[Fleet, FleetPlan, Seen, str, tuple[str, str]]] = {
         "Stalled",
         ("True", "UnknownPool"),
     ),
+    "rules that bar every variant are the user's": (
+        fleet(),
+        plan(reasons=(Why("NoVariant", "no variant could serve: full: quality 72.7 is below minQuality 80"),)),
+        SEEN,
+        "Stalled",
+        ("True", "NoVariant"),
+    ),
     "waiting for accelerators never stalls": (
         fleet(),
         plan(reasons=(Why("AcceleratorsShort", "short"),)),

@@ -9,10 +9,11 @@ from costwain.domain.variant import Variant
 
 def barred(swap: Swap, variant: Variant, best: Variant) -> Why | None:
     """Why the swap's rules keep a variant from serving, or None; `best` is the first of the ladder."""
-    if swap.mode == "Manual":
-        return None if variant.name == swap.variant else Why("NotChosen", f"swap.variant is {swap.variant}")
-    if swap.mode == "Off":
-        return None if variant.name == best.name else Why("SwapOff", "swap.mode is Off: the best variant serves")
+    if swap.mode == "Manual" and variant.name != swap.variant:
+        return Why("NotChosen", f"swap.variant is {swap.variant}")
+    if swap.mode == "Off" and variant.name != best.name:
+        return Why("SwapOff", f"swap.mode is Off: {best.name} alone may serve")
+    # Whom the mode leaves must pass too: what bars it is then told of a variant that somebody chose.
     if swap.min_quality is not None and Decimal(variant.quality) < Decimal(swap.min_quality):
         return Why("BelowMinQuality", f"quality {variant.quality} is below minQuality {swap.min_quality}")
     if swap.allowed_licenses and variant.license not in swap.allowed_licenses:

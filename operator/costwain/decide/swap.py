@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from costwain.decide.known import known
 from costwain.domain.memory import Memory
 from costwain.domain.snapshot import Fleet
 
@@ -48,13 +49,14 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
 
 
 def serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:
-    """Other variants of the ladder that serve now, with their shares; without any, the best that could."""
+    """Other variants of the ladder that serve now, with their shares; without any, the best that could and may."""
     standing = {r.variant for r in fleet.ready}
     others = [v.name for v in fleet.spec.variants if v.name in standing and v.name != target]
     serving = {name: memory.shares[name] for name in others if memory.shares.get(name, 0) > 0}
-    if serving or target in standing or not others:
+    if serving or target in standing:
         return serving
-    return {others[0]: 100}
+    may = [one.name for one in known(fleet.spec).variants if one.name in others and one.barred is None]
+    return dict.fromkeys(may[:1], 100)
 
 
 def held_shares(fleet: Fleet) -> dict[str, int]:

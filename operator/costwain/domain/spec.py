@@ -111,7 +111,9 @@ class Swap(Api):
     """When and how traffic moves to another variant."""
 
     mode: Literal["Automatic", "Manual", "Off"] = Field(
-        "Automatic", description="Automatic: dollars decide; Manual: the named variant serves; Off: the best one does."
+        "Automatic",
+        description="Automatic: dollars decide; Manual: the named variant serves; Off: the best one. "
+        "minQuality, gates and allowedLicenses hold in each.",
     )
     variant: Name | None = Field(None, description="The variant that serves in mode Manual.")
     min_quality: Score | None = Field(None, description="Variants below this quality never serve.")

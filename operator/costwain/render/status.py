@@ -110,7 +110,8 @@ def _reconciling(fleet: Fleet, plan: FleetPlan) -> Verdict:
 
 def _stalled(fleet: Fleet, plan: FleetPlan) -> Verdict:
     keyless = _keyless(fleet)
-    problems = [*plan.problems, *([Why("NoApiKeys", keyless)] if keyless else [])]
+    barred = [why for why in plan.reasons if why.code == "NoVariant"]
+    problems = [*barred, *plan.problems, *([Why("NoApiKeys", keyless)] if keyless else [])]
     if not problems:
         return "Stalled", "False", "NoProblem", ""
     return "Stalled", "True", problems[0].code, "; ".join(dict.fromkeys(problem.sentence for problem in problems))
