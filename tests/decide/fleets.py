@@ -24,8 +24,13 @@ _budgets = st.one_of(
         "onExhausted": st.sampled_from(["ScaleToFloor", "ScaleToZero"]),
     }),
 )  # fmt: skip
-_swaps = st.sampled_from([{}, {"minQuality": "60"}, {"mode": "Off"}, {"mode": "Manual", "variant": "small"},
+_modes = st.sampled_from([{}, {}, {"mode": "Off"}, {"mode": "Manual", "variant": "small"},
                           {"minDwellSeconds": 0, "stepSeconds": 0}])  # fmt: skip
+_bars = st.sampled_from([{}, {}, {"minQuality": "60"}, {"minQuality": "70"}, {"allowedLicenses": ["mit"]},
+                         {"gates": [{"evaluation": "gsm8k", "min": "80"}]},
+                         {"gates": [{"evaluation": "gsm8k", "maxDrop": "12"}]}])  # fmt: skip
+_swaps = st.builds(lambda mode, bars: {**mode, **bars}, _modes, _bars)
+_scores = st.sampled_from([{"gsm8k": "90"}, {"gsm8k": "90"}, {"gsm8k": "79"}, {}])
 _scalings = st.builds(
     lambda least, more, mode: {"minReplicas": least, "maxReplicas": max(1, least + more), "mode": mode},
     st.integers(0, 2), st.integers(0, 8), st.sampled_from(["Managed", "Managed", "Managed", "Paused"]),
@@ -34,13 +39,15 @@ _scalings = st.builds(
 
 @st.composite
 def ladders(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Two or three rungs, each on some of the pools."""
+    """Two or three rungs, each on some of the pools; all have passed something or nobody looked."""
     found = []
     for name, quality in list(zip(RUNGS, ("72", "64", "50"), strict=True))[: draw(st.integers(2, 3))]:
         where = draw(st.lists(st.sampled_from(POOLS), min_size=1, max_size=3, unique=True))
         accelerators = draw(st.sampled_from([1, 1, 2]))
         placements = [{"pool": p, "accelerators": accelerators} for p in where]
-        found.append(variant(name, model={"uri": URIS[name]}, quality=quality, placements=placements))
+        looked = {"evaluations": draw(_scores), "license": draw(st.sampled_from(["mit", "mit", None]))}
+        found.append(variant(name, model={"uri": URIS[name]}, quality=quality, placements=placements, **looked))
+    found[-1]["evaluations"] = found[-1]["evaluations"] or {"gsm8k": "85"}  # a gate needs one variant that was scored
     return found
 
 

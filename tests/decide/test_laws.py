@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.decide.builders import NOW_S, PRICES, fleet, load, pool, snapshot
 from tests.decide.fleets import POOLS, RATES, fleets, ladders, only, snapshots, started
+from tests.decide.rules import may_serve
 
 from costwain.decide import decide
 from costwain.decide.budget import purse, stopping_s
@@ -53,10 +54,25 @@ def test_never_above_the_free_accelerators_of_a_pool(given_: Snapshot) -> None:
 def test_nothing_starts_that_is_barred_or_unknown_or_has_no_price(given_: Snapshot) -> None:
     plans = {p.key: p for p in decide(given_).fleets}
     for of in given_.fleets:
-        rungs = {r.name: r for r in ladder(of, given_.pools, FIRST_GUESS, NOW_S)}
         for name, where in started(of, plans[of.key]):
-            assert rungs[name].barred is None
+            assert may_serve(of.spec, name)
             assert given_.pools[where].hourly_micro is not None
+
+
+@law
+@given(snapshots())
+def test_what_is_barred_is_no_target_and_gets_no_more_of_the_traffic(given_: Snapshot) -> None:
+    """It may serve on until its successor is ready, and where nothing may serve at all what runs goes on."""
+    plans = {p.key: p for p in decide(given_).fleets}
+    for of in given_.fleets:
+        plan, ladder_ = plans[of.key], [v.name for v in of.spec.variants]
+        if {"NoVariant", "Blind", "Paused", "InvalidBudget"} & {why.code for why in plan.reasons}:
+            continue
+        assert may_serve(of.spec, plan.target or "")
+        held = {name: n for name, n in of.memory.shares.items() if name in ladder_}
+        for name in (name for name in plan.shares if not may_serve(of.spec, name)):
+            assert name in held
+            assert plan.shares[name] <= held[name] or plan.target not in {r.variant for r in of.ready}
 
 
 @law
