@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tests.decide.builders import (
     NOW_S,
@@ -21,15 +21,16 @@ from tests.decide.builders import (
     snapshot,
     variant,
 )
-from tests.decide.fleets import only, snapshots, started
+from tests.decide.fleets import POOLS, only, snapshots, started
 from tests.decide.ladders import chosen
 
 from costwain.decide.forecast import request_shape
 from costwain.decide.lasting import spot_alone
 from costwain.decide.options import Option, ladder
 from costwain.decide.sizing import Want, cheapest
-from costwain.domain.plan import Why
-from costwain.domain.snapshot import Pool, Snapshot, State
+from costwain.domain.memory import Demand
+from costwain.domain.plan import FleetPlan, Why
+from costwain.domain.snapshot import Fleet, Pool, Snapshot, State
 
 ASKED = option("full/h100", 10.0, "4.00")
 SPOT = option("full/spot", 10.0, "1.50", lasting=False)
@@ -126,23 +127,68 @@ def test_a_budget_that_pays_spot_alone_has_spot_alone() -> None:
     assert spot_alone(got.rung, got.mix.counts) is not None
 
 
-EXCUSES = {"SpotAlone", "AtMaxReplicas", "BudgetFloor", "BudgetExhausted", "Paused", "Blind", "NoVariant"}
+SPOTS = st.sampled_from([("h100",), ("mi300x",), ("h100", "l40s")])
+
+
+def unpaid(given_: Snapshot, spot: tuple[str, ...]) -> tuple[Fleet, Mapping[str, Pool], FleetPlan]:
+    """The one fleet without any budget, since money for spot alone is an excuse; its pools, and its plan there."""
+    volatile = {name: on_spot(p) if name in spot else p for name, p in given_.pools.items()}
+    (was,) = given_.fleets
+    of = replace(was, spec=was.spec.model_copy(update={"budget": None}))
+    plan = only(Snapshot(NOW_S, (of,), volatile))
+    assume(not {"Paused", "Blind", "NoVariant"} & {why.code for why in plan.reasons})
+    return of, volatile, plan
+
+
+def lasting_room(of: Fleet, where: Mapping[str, Pool], plan: FleetPlan) -> list[Option]:
+    """Placements of the target that last and have room, whoever of the fleet holds it now."""
+    rungs = {r.name: r for r in ladder(of.remembering(plan.memory), where, request_shape(plan.memory), NOW_S)}
+    spot = [p.name for p in where.values() if p.spec.capacity_type == "Spot"]
+    return [o for o in rungs[plan.target or ""].options if o.most and o.place[1] not in spot]
 
 
 @pytest.mark.long
-@settings(max_examples=60, deadline=None)
-@given(given_=snapshots(most=1), spot=st.sampled_from([("h100",), ("mi300x",), ("h100", "l40s")]))
-def test_what_starts_on_spot_stands_beside_one_that_lasts_or_says_why_not(
+@settings(max_examples=100, deadline=None)
+@given(given_=snapshots(most=1), spot=SPOTS)
+def test_what_starts_on_spot_stands_beside_one_that_lasts_unless_none_has_room(
     given_: Snapshot, spot: tuple[str, ...]
 ) -> None:
-    volatile = {name: on_spot(p) if name in spot else p for name, p in given_.pools.items()}
-    (of,), plan = given_.fleets, only(replace(given_, pools=volatile))
-    starts = started(of, plan)
-    rungs = {r.name: r for r in ladder(of, volatile, request_shape(plan.memory), NOW_S)}
-    if not any(where in spot for _, where in starts) or EXCUSES & {why.code for why in plan.reasons}:
-        return
-    lasting = [o for o in rungs[plan.target or ""].options if o.lasting and o.most_now]
-    assert not lasting or any(n and where not in spot for (_, where), n in plan.replicas.items())
+    of, where, plan = unpaid(given_, spot)
+    if any(pool in spot for _, pool in started(of, plan)):
+        free = [o for o in lasting_room(of, where, plan) if o.most_now]
+        assert not free or any(n and pool not in spot for (_, pool), n in plan.replicas.items())
+    alone = [why.sentence for why in plan.reasons if why.code == "SpotAlone"]
+    assert not alone or (not lasting_room(of, where, plan) and "no room" in alone[0])
+
+
+@st.composite
+def moving(draw: st.DrawFn) -> tuple[Fleet, Mapping[str, Pool]]:
+    """A fleet on both kinds of capacity that moves between two variants, often at its ceiling."""
+    places = ("full/h100", "full/mi300x", "small/h100", "small/mi300x")
+    states = st.sampled_from([State.READY, State.READY, State.READY, State.STARTING, State.DRAINING])
+    these = tuple(
+        replica(f"{place}#{i}", draw(states), 600.0 - i) for place in places for i in range(draw(st.integers(0, 3)))
+    )
+    per_s, share = draw(st.sampled_from([0.5, 4.0, 20.0, 60.0])), draw(st.sampled_from([0, 25, 50, 100]))
+    asks = Demand(at_s=NOW_S - 5, fast_per_s=per_s, slow_per_s=per_s, input_tokens=512, output_tokens=128)
+    shares = {name: n for name, n in (("full", share), ("small", 100 - share)) if n}
+    memory = serving(draw(st.sampled_from(["full", "small"])), demand=asks, shares=shares)
+    of = fleet(*these, load=load(per_s, running=3), scaling={"maxReplicas": draw(st.integers(1, 6))}, memory=memory)
+    used = {name: sum(r.pool == name for r in these) for name in POOLS}
+    there = pool("h100", total=used["h100"] + draw(st.integers(0, 2)), used=used["h100"])
+    return of, {"h100": there, "mi300x": pool("mi300x", used=used["mi300x"], price="1.00", capacityType="Spot")}
+
+
+@pytest.mark.long
+@settings(max_examples=200, deadline=None)
+@given(given_=moving())
+def test_the_last_ready_one_that_lasts_is_not_drained_while_spot_stays(given_: tuple[Fleet, dict[str, Pool]]) -> None:
+    """Both variants could run on either pool."""
+    of, where = given_
+    plan = only(snapshot(of, where=where))
+    stays = [r.pool for r in of.ready if r.pod not in plan.drain]
+    gone = [r for r in of.ready if r.pool == "h100" and r.pod in plan.drain]
+    assert not gone or "h100" in stays or "mi300x" not in stays
 
 
 def on_spot(this: Pool) -> Pool:
@@ -182,3 +228,21 @@ def test_the_last_ready_replica_on_demand_stays_until_its_successor_is_ready() -
     ready = (*replicas("full/mi300x", 2), replica("full/h100"))
     this = fleet(*ready, replica("small/h100"), variants=ladder, load=load(20.0), memory=serving("full"))
     assert only(snapshot(this, where=two_pools())).drain == ("chat-small-h100-1",)
+
+
+def test_at_the_ceiling_one_on_spot_makes_way_for_a_swap() -> None:
+    these = (*replicas("small/h100", 1), *replicas("small/mi300x", 3))
+    asks = Demand(at_s=NOW_S - 5, fast_per_s=20.0, slow_per_s=20.0, input_tokens=512, output_tokens=128)
+    memory = serving("full", shares={"small": 100}, demand=asks)
+    of = fleet(*these, load=load(20.0, running=20), scaling={"maxReplicas": 4}, memory=memory)
+    assert only(snapshot(of, where=two_pools())).drain == ("chat-small-mi300x-2", "chat-small-mi300x-3")
+
+
+def test_where_the_target_fits_nowhere_else_the_last_one_that_lasts_makes_way() -> None:
+    """Else the fleet could never move."""
+    ladder = [variant("full", ("h100", "mi300x")), variant("small", ("h100",))]
+    these = (*replicas("full/h100", 1), *replicas("full/mi300x", 3))
+    change = {"variants": ladder, "swap": {"mode": "Manual", "variant": "small"}, "memory": serving("full")}
+    where = {"h100": pool("h100", total=1, used=1), "mi300x": pool("mi300x", used=3, capacityType="Spot")}
+    drain = only(snapshot(fleet(*these, load=load(5.0), **change), where=where)).drain
+    assert drain == ("chat-full-h100-1", "chat-full-mi300x-2", "chat-full-mi300x-3")

@@ -16,7 +16,7 @@ from costwain.decide.choice import choose
 from costwain.decide.contest import Contest, contest
 from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, within_bounds, within_hard_budget
 from costwain.decide.known import ENGINE_SLOTS, known
-from costwain.decide.lasting import spot_alone
+from costwain.decide.lasting import spot_alone, spot_of
 from costwain.decide.late import late_rungs, late_there
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
@@ -162,7 +162,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     counts = wanted(fleet, Aim(choice.rung, mix, case.expected.stable_per_s), case.rungs, case.now_s)
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
-    draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung)))
+    draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung), spot_of(case.rungs)))
     why, late = choice.why, late_there(choice.rung, mix.counts, fleet.spec.slo)
     notes = (spot_alone(choice.rung, mix.counts), late, kept_waiting(fleet, case.pools, case.now_s))
     if case.expected.idle and mix is not choice.mix:
@@ -182,7 +182,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
 def _held(case: Case, why: Why, news: tuple[Why, ...]) -> FleetPlan:
     """Every count as it is, but for what the hard budget takes."""
     rung = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
-    facts = Facts(case.fleet, case.purses, lambda: {} if rung is None else _floor(case, rung))
+    facts = Facts(case.fleet, case.purses, lambda: {} if rung is None else _floor(case, rung), spot_of(case.rungs))
     draft = within_hard_budget(Draft(dict(case.fleet.deployed), (why,)), facts)
     unchanged = changed(_unchanged(case, why), news=news)
     return unchanged if draft.reasons == (why,) else _arranged(case, within_bounds(draft, facts), unchanged)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from costwain.decide.budget import Purse, must_stop_all
 from costwain.decide.known import known
+from costwain.decide.lasting import last_one
 from costwain.decide.placement import arrange
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.money import dollars
@@ -28,11 +29,12 @@ class Draft:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a guard may look at."""
+    """What a guard may look at; `spot`: pools whose nodes may be taken away."""
 
     fleet: Fleet
     purses: tuple[Purse, ...]
     floor: Callable[[], dict[Place, int]]
+    spot: Set[str] = frozenset()
 
 
 Guard = Callable[[Draft, Facts], Draft]
@@ -46,9 +48,9 @@ def within_bounds(draft: Draft, facts: Facts) -> Draft:
     most = facts.fleet.spec.scaling.max_replicas
     if sum(draft.counts.values()) + len(facts.fleet.alive) <= most:
         return draft  # nearly always
-    counts = _least_useful_first(draft.counts, facts.fleet, sum(draft.counts.values()) - most)
+    counts = _least_useful_first(draft.counts, facts, sum(draft.counts.values()) - most)
     over = sum(arrange(facts.fleet, counts).replicas.values()) - most
-    for place in sorted(counts):
+    for place in sorted(counts, key=lambda p: (p[1] not in facts.spot, p)):
         started = max(0, counts[place] - _here(facts.fleet, place))
         cut = min(max(0, over), started)
         counts[place] -= cut
@@ -56,16 +58,20 @@ def within_bounds(draft: Draft, facts: Facts) -> Draft:
     return draft if counts == draft.counts else draft.because(counts, "AtMaxReplicas", f"capped at maxReplicas {most}")
 
 
-def _least_useful_first(draft: dict[Place, int], fleet: Fleet, surplus: int) -> dict[Place, int]:
-    """Counts less the surplus: first what isn't ready, then the rungs that are left, then the target."""
-    counts = dict(draft)
+def _least_useful_first(draft: dict[Place, int], facts: Facts, surplus: int) -> dict[Place, int]:
+    """Counts less the surplus: first what isn't ready, then the rungs that are left, then the target.
+
+    Spot capacity goes before what lasts, and of that one ready replica stays as long as any on spot does.
+    """
+    counts, fleet, spot = dict(draft), facts.fleet, facts.spot
     standing = {p: sum(r.place == p and r.state is State.READY for r in fleet.alive) for p in counts}
-    for place in sorted(counts, key=lambda p: (standing[p] - counts[p], p)):
+    for place in sorted(counts, key=lambda p: (p[1] not in spot, standing[p] - counts[p], p)):
         cut = min(max(0, surplus), max(0, counts[place] - standing[place]))
         counts[place] -= cut
         surplus -= cut
+    last = last_one(fleet, counts, spot)
     for place in sorted(counts, key=lambda p: (p[0] == fleet.memory.target, p)):
-        cut = min(max(0, surplus), counts[place])
+        cut = min(max(0, surplus), counts[place] - (place == last))
         counts[place] -= cut
         surplus -= cut
     return counts

@@ -5,7 +5,8 @@ answers nothing until another replica has loaded. The rule is a bound of the sea
 where nothing else has room, and where the rest of a budget pays spot alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from costwain.decide.options import Option, Rung
@@ -38,13 +39,34 @@ def with_one(options: Sequence[Option], kinds: Sequence[Kind], bounds: Bounds, s
 
 
 def keep_one(fleet: Fleet, rungs: Iterable[Rung], mix: Mapping[Place, int], counts: dict[Place, int]) -> None:
-    """Raises a count so that a ready replica that lasts stays until one of the mix's own is ready."""
+    """Raises a count so that a ready replica that lasts stays until one of the mix's own is ready.
+
+    At the ceiling one on spot makes way for it, of those that aren't ready yet where there are any.
+    """
     options = {o.place: o for rung in rungs for o in rung.options}
     lasting = {r.place for r in fleet.ready if r.place in options and options[r.place].lasting}
     if not any(options[place].lasting for place in mix) or not lasting or any(counts.get(p) for p in lasting):
         return
-    if sum(counts.values()) < fleet.spec.scaling.max_replicas:
-        counts[min(lasting, key=lambda p: (p[0] != fleet.memory.target, p))] = 1
+    if sum(counts.values()) >= fleet.spec.scaling.max_replicas:
+        spot = [place for place in counts if counts[place] and place in options and not options[place].lasting]
+        if not spot:
+            return
+        ready = Counter(r.place for r in fleet.ready)
+        counts[max(spot, key=lambda p: (counts[p] - ready[p], p))] -= 1
+    counts[min(lasting, key=lambda p: (p[0] != fleet.memory.target, p))] = 1
+
+
+def last_one(fleet: Fleet, counts: Mapping[Place, int], spot: Set[str]) -> Place | None:
+    """Where a ready replica that lasts must be among those that stay, since others stay on the `spot` pools."""
+    lasting = {r.place for r in fleet.ready if r.pool not in spot and counts.get(r.place)}
+    if not any(n and place[1] in spot for place, n in counts.items()):
+        return None
+    return min(lasting, key=lambda p: (p[0] != fleet.memory.target, p), default=None)
+
+
+def spot_of(rungs: Iterable[Rung]) -> Set[str]:
+    """Pools of spot capacity that the rungs could run on."""
+    return {o.place[1] for rung in rungs for o in rung.options if not o.lasting}
 
 
 def spot_alone(rung: Rung, mix: Mapping[Place, int]) -> Why | None:

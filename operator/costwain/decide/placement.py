@@ -1,9 +1,9 @@
 """Placement: the count of each Deployment this turn, and which pods must be drained before theirs goes down."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from costwain.decide.lasting import keep_one
+from costwain.decide.lasting import keep_one, last_one, spot_of
 from costwain.decide.options import Option, Rung
 from costwain.decide.sizing import Mix
 from costwain.domain.plan import Place
@@ -52,7 +52,7 @@ def wanted(fleet: Fleet, aim: Aim, rungs: Sequence[Rung], now_s: float) -> dict[
         least = len(fleet.ready) if _routers_may_lag(fleet, now_s) else 1 if share or queued else 0
         counts.update(_still_serving(fleet, rung, demand_per_s * share / 100, least))
     keep_one(fleet, rungs, mix.counts, counts)
-    return _make_room(fleet, target, mix, counts)
+    return _make_room(fleet, aim, counts, spot_of(rungs))
 
 
 def arrange(fleet: Fleet, counts: Mapping[Place, int]) -> Arrangement:
@@ -126,8 +126,12 @@ def _rate(option: Mapping[Place, Option], place: Place) -> float:
     return option[place].hourly_micro / option[place].per_s if place in option else float("inf")
 
 
-def _make_room(fleet: Fleet, target: Rung, mix: Mix, counts: dict[Place, int]) -> dict[Place, int]:
-    """One other replica makes way where the target can't start at all: its own fleet fills its pools or its ceiling."""
+def _make_room(fleet: Fleet, aim: Aim, counts: dict[Place, int], spot: Set[str]) -> dict[Place, int]:
+    """One other replica makes way where the target can't start at all: its own fleet fills its pools or its ceiling.
+
+    The last one that lasts does so only where no other would make room, or the fleet could never move.
+    """
+    target, mix = aim.target, aim.mix
     if not mix.counts or any(r.variant == target.name for r in fleet.alive):
         return counts
     others = [place for place in sorted(counts) if counts[place] and place[0] != target.name]
@@ -139,6 +143,7 @@ def _make_room(fleet: Fleet, target: Rung, mix: Mix, counts: dict[Place, int]) -
     stay = sum(counts[place] for place in others)
     if stay < sum(r.pool in pools for r in fleet.replicas):  # something is on its way out there already
         return counts
-    for place in others[:1]:
+    last = last_one(fleet, counts, spot)
+    for place in sorted(others, key=lambda p: (p == last and counts[p] == 1, p))[:1]:
         counts[place] -= 1
     return counts
