@@ -61,6 +61,21 @@ def test_room(pods: tuple[Replica, ...], where: Pool, most: int, most_now: int) 
     assert (found.most, found.most_now) == (most, most_now)
 
 
+HELD = {  # story: (accelerators that each of two pods holds, accelerators of a replica by the spec, most_now of four)
+    "what the spec asks for": (2, 2, 2),
+    "two pods of two stay two until they are replaced, though the spec asks for one": (2, 1, 2),
+    "two of one make place for one of two, where the others hold the rest": (1, 2, 1),
+}
+
+
+@pytest.mark.parametrize(("holds", "asked", "now"), HELD.values(), ids=HELD)
+def test_running_replicas_hold_what_they_hold_until_they_are_gone(holds: int, asked: int, now: int) -> None:
+    pods = tuple(replica(f"full/h100#{i}", accelerators=holds) for i in (1, 2))
+    placed = variant("full", placements=[{"pool": "h100", "accelerators": asked}])
+    (rung,) = rungs(fleet(*pods, variants=[placed]), pool("h100", total=4, used=4 - 2 * holds))
+    assert rung.options[0].most_now == now
+
+
 def test_a_placement_may_have_a_ceiling_of_its_own() -> None:
     (rung,) = rungs(fleet(variants=[variant("full", placements=[{"pool": "h100", "maxReplicas": 2}])]))
     assert rung.options[0].most == 2

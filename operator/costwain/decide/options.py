@@ -113,7 +113,9 @@ def ladder(
             if room is not None and site.pool in room:
                 most = min(site.ceiling, room[site.pool] // site.accelerators)
                 free = min(free, max(0, room[site.pool] - here))
-            now = min(site.ceiling, (free + fleet.accelerators.get(site.place, 0)) // site.accelerators)
+            # What runs may hold another number than the spec asks for now, until the Deployment has replaced it.
+            beside = fleet.counts.get(site.place, 0) + free // site.accelerators
+            now = min(site.ceiling, beside, (free + fleet.accelerators.get(site.place, 0)) // site.accelerators)
             now = now if room is None else min(now, most)
             if site.pool in refused:
                 most = now = min(now, _placed(fleet, site.place))

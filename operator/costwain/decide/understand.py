@@ -103,7 +103,8 @@ def less_claims(pools: Mapping[str, Pool], fleet: Fleet, replicas: Mapping[Place
     sites = known(fleet.spec).sites
     for place, n in replicas.items():
         if n and place in sites:
-            more = n * sites[place][1].accelerators - fleet.accelerators.get(place, 0)
+            each = sites[place][1].accelerators  # those that run may hold another number, until they are replaced
+            more = max(n * each - fleet.accelerators.get(place, 0), (n - fleet.counts.get(place, 0)) * each)
             if more > 0:
                 claims[place[1]] = claims.get(place[1], 0) + more
     if not claims:
