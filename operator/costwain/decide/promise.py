@@ -1,7 +1,7 @@
 """Promise: whether a variant's answers are as quick as the SLO says, and how far its replicas are filled in turn.
 
 The capacity model knows the mean request; how widely this fleet's requests are spread about it, only their own times
-tell. Answers that came too slowly by the token are counted for a quarter of an hour or until their number says
+tell. Answers that came too slowly by the token are counted for a quarter of an hour and until their number says
 something. More of them than the SLO allows, and the variant's replicas are filled less from then on; far fewer, and
 they are filled a little more. Then the count begins anew, so that what a change brings is judged by itself. The steps
 are small, since the load at which a share is late moves by a third of that share: late answers grow with its cube.
