@@ -10,7 +10,7 @@ from costwain.decide import decide
 from costwain.domain.memory import Claim, Demand, Memory, Peak, Refusal
 from costwain.domain.plan import FleetPlan
 from costwain.domain.pool import InferenceBudgetSpec
-from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State, Undecided
+from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State, Undecided, Work
 
 RUNGS, POOLS = ("full", "small", "tiny"), ("h100", "mi300x", "l40s")
 URIS = {"full": "hf://Qwen/Qwen3-32B", "small": "hf://Qwen/Qwen3-8B", "tiny": "hf://Qwen/Qwen3-0.6B"}
@@ -35,6 +35,11 @@ _scalings = st.builds(
     lambda least, more, mode: {"minReplicas": least, "maxReplicas": max(1, least + more), "mode": mode},
     st.integers(0, 2), st.integers(0, 8), st.sampled_from(["Managed", "Managed", "Managed", "Paused"]),
 )  # fmt: skip
+works = st.builds(
+    lambda over_s, batch, each: Work(NOW_S, over_s, batch, batch, batch * each),
+    st.sampled_from([5.0, 30.0]), st.sampled_from([3.0, 40.1, 64.7]), st.sampled_from([7.3, 21.9, 40.1]),
+)  # fmt: skip
+_own = st.fixed_dictionaries({"accelerators": st.sampled_from([1, 1, 1, 2]), "work": st.none() | works})
 
 
 @st.composite
@@ -53,12 +58,12 @@ def ladders(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 @st.composite
 def pods(draw: st.DrawFn, name: str) -> tuple[Replica, ...]:
-    """Up to six pods; one variant of theirs may have left the ladder."""
+    """Up to six pods; one variant of theirs may have left the ladder, and the spec may ask for other accelerators."""
     places = st.sampled_from([f"{r}/{p}" for r in (*RUNGS, "old") for p in POOLS])
     found = []
     for i in range(draw(st.integers(0, 6))):
         age_s = draw(st.sampled_from([5.0, 200.0, 2000.0]))
-        one = replica(f"{draw(places)}#{i}", draw(st.sampled_from(State)), age_s)
+        one = replica(f"{draw(places)}#{i}", draw(st.sampled_from(State)), age_s, **draw(_own))
         found.append(replace(one, pod=f"{name}-{one.pod}", uid=f"{name}-{one.pod}"))
     return tuple(found)
 

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from dataclasses import replace
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from tests.decide.builders import NOW_S, PRICES, fleet, load, pool, snapshot
-from tests.decide.fleets import POOLS, RATES, fleets, ladders, only, snapshots, started
+from tests.decide.builders import NOW_S, PRICES, fleet, load, pool, replica, snapshot
+from tests.decide.fleets import POOLS, RATES, fleets, ladders, only, snapshots, started, works
 from tests.decide.rules import may_serve
 
 from costwain.decide import decide
@@ -16,7 +17,7 @@ from costwain.decide.forecast import FIRST_GUESS
 from costwain.decide.options import ladder
 from costwain.domain.memory import Memory
 from costwain.domain.money import cost_micro
-from costwain.domain.snapshot import Fleet, Pool, Snapshot, State
+from costwain.domain.snapshot import Fleet, Pool, Snapshot, State, Work
 
 pytestmark = pytest.mark.long
 
@@ -76,15 +77,26 @@ def test_what_is_barred_is_no_target_and_gets_no_more_of_the_traffic(given_: Sna
 
 
 @law
-@given(snapshots())
-def test_equal_worlds_equal_plans_in_whatever_order_they_are_told(given_: Snapshot) -> None:
-    shuffled = replace(
+@given(snapshots(), st.randoms(use_true_random=False))
+def test_equal_worlds_equal_plans_in_whatever_order_they_are_told(given_: Snapshot, random: Random) -> None:
+    def shuffled(of: Fleet) -> Fleet:
+        pods = tuple(random.sample(of.replicas, len(of.replicas)))
+        return replace(of, replicas=pods, deployed=dict(random.sample(list(of.deployed.items()), len(of.deployed))))
+
+    told = replace(
         given_,
-        fleets=tuple(replace(f, replicas=f.replicas[::-1], deployed=dict(sorted(f.deployed.items())[::-1]))
-                     for f in given_.fleets[::-1]),
+        fleets=tuple(random.sample([shuffled(f) for f in given_.fleets], len(given_.fleets))),
         pools=dict(sorted(given_.pools.items(), reverse=True)),
-    )  # fmt: skip
-    assert decide(given_) == decide(given_) == decide(shuffled)
+    )
+    assert decide(given_) == decide(given_) == decide(told)
+
+
+@law
+@given(st.lists(works, min_size=2, max_size=4), st.randoms(use_true_random=False))
+def test_what_is_learned_is_the_same_in_whatever_order_pods_are_told(told: list[Work], random: Random) -> None:
+    these = [replica(f"full/mi300x#{i}", work=work) for i, work in enumerate(told)]
+    learned = [only(snapshot(fleet(*pods))).memory.learned for pods in (these, random.sample(these, len(these)))]
+    assert learned[0] == learned[1]
 
 
 @law

@@ -7,6 +7,7 @@ they were when nothing was to be done.
 Pure: the same snapshot gives the same plan.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -147,7 +148,7 @@ def _progress(case: Case, choice: Choice) -> Progress:
     beside = (choice.beside.rung.name, choice.beside.percent) if choice.beside else None
     return Progress(
         beside=beside,
-        ready_per_s=sum(options[r.place].per_s for r in standing if r.place in options),
+        ready_per_s=math.fsum(options[r.place].per_s for r in standing if r.place in options),
         needed_per_s=case.expected.now_per_s,
         complete=len(standing) >= min(soon, case.fleet.spec.scaling.max_replicas - others),
     )

@@ -51,7 +51,7 @@ def learn(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float)
 
 def updated(before: Learned, ratio: float, told: Iterable[Work]) -> Learned:
     """What is known after one more observation of real speed over the prior's."""
-    newest = max(told, key=lambda work: work.at_s)
+    newest = max(told, key=lambda work: (work.at_s, work.over_s, work.readings))
     weight = min(newest.over_s / EVIDENCE_S, newest.readings)
     surprise = math.log(ratio) - math.log(before.ratio)
     moved = max(-SURPRISE, min(SURPRISE, surprise)) * weight / (PRIOR_EVIDENCE + before.evidence + weight)
@@ -73,9 +73,9 @@ def _nothing(place: Place, told: Iterable[Work]) -> Learned:
 
 
 def _works(fleet: Fleet, now_s: float) -> dict[Place, list[Work]]:
-    """What warm pods did between their last two readings, by place."""
+    """What warm pods did between their last two readings, by place; in one order, however the pods are told."""
     found: dict[Place, list[Work]] = {}
-    for r in fleet.replicas:
+    for r in sorted((r for r in fleet.replicas if r.work is not None), key=lambda r: r.pod):
         if r.work is not None and _warm(r, now_s) and steady(r.work):
             found.setdefault(r.place, []).append(r.work)
     return found
@@ -100,5 +100,5 @@ def _ratio(told: list[Work], where: tuple[Known, Site], pool: Pool, request: Req
     if isinstance(full, DoesNotFit):
         return None
     busy = [w for w in told if w.batch >= LEAST_SHARE * full.slots]
-    expected = sum(tokens_per_s(one.shape, pool.accelerator, site.accelerators, request, w.batch) for w in busy)
-    return sum(w.tokens_per_s for w in busy) / expected if busy else None
+    expected = math.fsum(tokens_per_s(one.shape, pool.accelerator, site.accelerators, request, w.batch) for w in busy)
+    return math.fsum(w.tokens_per_s for w in busy) / expected if busy else None
