@@ -106,7 +106,7 @@ def test_an_exhausted_budget_leaves_the_declared_floor_of_what_serves() -> None:
     got = plan(*pods, load=load(50.0), spent="240", budget=BUDGET, memory=serving("small"), scaling=scaling)
     assert (counts(got), got.drain) == ({"small/h100": 3}, ("chat-small-h100-2", "chat-small-h100-3"))
     assert got.reasons == (
-        Why("BudgetFloor", "$0.00 left until 00:00: 1 of small stay as the declared floor"),
+        Why("BudgetFloor", "$0.00 left until 00:00: 1 of small stays as the declared floor"),
         Why("BudgetFloor", "$0.00 is left: only the declared floor stays, above the budget"),
     )
 

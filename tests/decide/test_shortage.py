@@ -14,6 +14,12 @@ def test_what_is_left_pays_some_of_the_cheapest() -> None:
     assert got.why == Why("BudgetShort", "$9.00 left until 11:00 pays 2 of small")
 
 
+def test_a_floor_that_finds_no_accelerators_is_told_as_what_is_asked_for() -> None:
+    few = rung(option("small/h100", 40.0, "4.00", most=1))
+    got = chosen(ladder=(few,), money=purse("0"), budget=BUDGET, scaling={"minReplicas": 3})
+    assert got.why == Why("BudgetFloor", "$0.00 left until 11:00: 1 of small stays, of 3 that are declared")
+
+
 def test_another_replica_within_money_needs_a_tenth_to_spare() -> None:
     """The even rate grows while fewer run than it pays: without the margin the third would come and go."""
     pods = replicas("small/h100", 2)
@@ -40,13 +46,13 @@ def test_late_in_a_period_nothing_starts_that_the_next_could_not_pay() -> None:
 
 ENDS = {  # story: (pods, left of the hour, onExhausted, minReplicas, replicas, code, sentence)
     "one that runs goes on until it must stop": (
-        ONE_SMALL, "0.50", BUDGET, 0, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small",
+        ONE_SMALL, "0.50", BUDGET, 0, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small until 10:07",
     ),
     "none is started for a few minutes": (
         (), "0.30", BUDGET, 0, 0, "BudgetExhausted", "$0.30 left until 11:00 pays no replica of small",
     ),
     "one is started where it serves for a while": (
-        (), "1.50", BUDGET, 0, 1, "BudgetShort", "$1.50 left until 11:00 pays 1 of small",
+        (), "1.50", BUDGET, 0, 1, "BudgetShort", "$1.50 left until 11:00 pays 1 of small until 10:22",
     ),
     "nothing is left, and a floor is declared": (
         (), "0", BUDGET, 2, 2, "BudgetFloor", "$0.00 left until 11:00: 2 of small stay as the declared floor",
@@ -55,7 +61,7 @@ ENDS = {  # story: (pods, left of the hour, onExhausted, minReplicas, replicas, 
         (), "0", ZERO, 2, 0, "BudgetExhausted", "$0.00 left until 11:00 pays no replica of small",
     ),
     "a floor that can be paid is no floor": (
-        ONE_SMALL, "0.50", BUDGET, 1, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small",
+        ONE_SMALL, "0.50", BUDGET, 1, 1, "BudgetShort", "$0.50 left until 11:00 pays 1 of small until 10:07",
     ),
 }  # fmt: skip
 

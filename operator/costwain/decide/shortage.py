@@ -20,9 +20,13 @@ def within_money(case: Case, purse: Purse, rung: Rung, floor: int) -> Choice:
     if mix.replicas >= floor:
         count = mix.replicas or "no replica"
         sentence = f"{left} until {until} pays {count} of {rung.name}"
+        if mix.counts and not purse.pays(mix.hourly_micro, purse.left_s):
+            sentence += f" until {case.clock(case.now_s + purse.lasts_s(mix.hourly_micro, 0))}"
         return Choice(rung, mix, Why("BudgetShort" if mix.counts else "BudgetExhausted", sentence))
     least = floor_of(case, rung, floor)
-    sentence = f"{left} until {until}: {floor} of {rung.name} stay as the declared floor"
+    part = f", of {floor} that are declared" if least.replicas < floor else " as the declared floor"
+    count = f"{least.replicas or 'no replica'} of {rung.name} {'stay' if least.replicas > 1 else 'stays'}"
+    sentence = f"{left} until {until}: {count}{part}"
     return Choice(rung, least, Why("BudgetFloor", sentence))
 
 
