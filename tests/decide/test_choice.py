@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.decide.builders import NOW_S, case, fleet, option, purse, replica, replicas, rung, serving
+from tests.decide.builders import NOW_S, case, fleet, option, pool, purse, replica, replicas, rung, serving
 from tests.decide.ladders import BUDGET, FULL, ONE_FULL, ONE_SMALL, SMALL, chosen
 
 from costwain.decide.choice import choose
@@ -73,6 +73,27 @@ def test_where_no_rung_finds_accelerators_the_one_that_carries_most_serves() -> 
 def test_one_replica_is_one_replica() -> None:
     got = chosen(per_s=500.0, ladder=(rung(option("full/h100", most=1)),))
     assert got.why.sentence == "full has accelerators for 1 replica, 10.0 requests/s of the 500.0 that are needed"
+
+
+BOUND = {  # story: (maxReplicas, accelerators, code, sentence)
+    "the ceiling, where accelerators are free": (
+        2, 8, "AtMaxReplicas", "full is capped at maxReplicas 2, 20.0 requests/s of the 500.0 that are needed",
+    ),
+    "accelerators, where they end before it": (
+        4, 2, "AcceleratorsShort", "full has accelerators for 2 replicas, 20.0 requests/s of the 500.0 that are needed",
+    ),
+    "accelerators, where both end at once": (
+        2, 2, "AcceleratorsShort", "full has accelerators for 2 replicas, 20.0 requests/s of the 500.0 that are needed",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("most", "total", "code", "sentence"), BOUND.values(), ids=BOUND)
+def test_what_bounds_the_replicas_is_named(most: int, total: int, code: str, sentence: str) -> None:
+    this = case(fleet(scaling={"maxReplicas": most}), rung(option("full/h100", most=min(most, total))), per_s=500.0)
+    got = choose(replace(this, pools={"h100": pool("h100", total=total)}))
+    assert got is not None
+    assert got.why == Why(code, sentence)
 
 
 def test_accelerators_for_nobody_are_no_fault() -> None:
@@ -150,6 +171,8 @@ def test_a_backlog_does_not_cost_the_rung(arriving: float, left: str, name: str,
     got = choose(replace(this, expected=Forecast(20.0, 20.0, False, arriving)))
     assert got is not None
     assert (got.rung.name, got.mix.replicas) == (name, n)
+    carried = "10.0 of 20.0" if (name, n) == ("full", 1) else "20.0"
+    assert got.why.sentence.startswith(f"{name} serves {carried} requests/s on {n} x h100")
 
 
 def test_a_queue_that_no_number_of_replicas_could_empty_in_time_gets_all_there_are() -> None:

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from costwain.decide.budget import Purse
 from costwain.decide.forecast import Forecast, usual_shape
-from costwain.decide.options import Rung, ladder
+from costwain.decide.known import known
+from costwain.decide.options import Option, Rung, ladder
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.memory import Memory
 from costwain.domain.once import changed, lazy
@@ -94,6 +95,18 @@ class Case:
     def count(self, rung: Rung) -> int:
         return sum(self.running(rung).values())
 
+    def at_ceiling(self, rung: Rung, mix: Mix) -> bool:
+        """Whether maxReplicas keeps a mix from growing: a pool of the rung has room for one more replica."""
+        return mix.replicas >= self.want.most and any(self._has_room(option, mix) for option in rung.options)
+
+    def _has_room(self, option: Option, mix: Mix) -> bool:
+        """Whether one more than the mix would find accelerators there, and its placement allows it."""
+        pool, sites = self.pools.get(option.place[1]), known(self.fleet.spec).sites
+        if pool is None or mix.counts.get(option.place, 0) >= sites[option.place][1].ceiling < self.want.most:
+            return False
+        taken = sum(n * sites[place][1].accelerators for place, n in mix.counts.items() if place[1] == pool.name)
+        return pool.free + self.fleet.held(pool.name) >= taken + option.accelerators
+
     def clock(self, at_s: float) -> str:
         """An instant as the budget's time zone writes it."""
         zone = ZoneInfo(self.purse.terms.time_zone if self.purse else "Etc/UTC")
@@ -122,3 +135,9 @@ class Choice:
     @property
     def hourly_micro(self) -> int:
         return self.mix.hourly_micro + (self.beside.mix.hourly_micro if self.beside else 0)
+
+    @property
+    def lasts_beside(self) -> bool:
+        """Whether the lower rung has its part on capacity that nobody takes away."""
+        low = self.beside
+        return low is not None and any(n and low.rung.by_place[place].lasting for place, n in low.mix.counts.items())

@@ -170,11 +170,15 @@ def way_down(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | Non
 
 
 def _most_of(case: Case, payable: Sequence[tuple[Rung, Mix]]) -> Choice:
-    """Accelerators are short for every rung: the one that carries most of the demand."""
+    """Accelerators are short for every rung, or maxReplicas is: the one that carries most of the demand."""
     rung, mix = max(payable, key=lambda offer: offer[1].per_s)
     count = f"{mix.replicas} replica{'' if mix.replicas == 1 else 's'}"
-    room = f"{rung.name} has accelerators for {count}, {mix.per_s:.1f} requests/s"
-    return Choice(rung, mix, Why("AcceleratorsShort", f"{room} of the {case.want.per_s:.1f} that are needed"))
+    carried = f"{mix.per_s:.1f} requests/s of the {case.want.per_s:.1f} that are needed"
+    if case.at_ceiling(rung, mix):
+        return Choice(
+            rung, mix, Why("AtMaxReplicas", f"{rung.name} is capped at maxReplicas {case.want.most}, {carried}")
+        )
+    return Choice(rung, mix, Why("AcceleratorsShort", f"{rung.name} has accelerators for {count}, {carried}"))
 
 
 def _short_of_money(case: Case, offers: Sequence[tuple[Rung, Mix]], current: Rung | None, step: Step) -> Choice:
@@ -221,8 +225,7 @@ def _told(case: Case, choice: Choice) -> Choice:
         return replace(choice, news=Why("SteppedUp", f"{serves} instead of {current.name}{money}"))
     needs = f"{current.name} needs {priced(left.hourly_micro)} for {case.want.per_s:.1f} requests/s"
     if left.short:
-        room = f"{current.name} has accelerators for {left.per_s:.1f} of {case.want.per_s:.1f} requests/s"
-        return replace(choice, news=Why("SteppedDown", f"{room}: {serves}"))
+        return replace(choice, news=Why("SteppedDown", f"{_room(case, current, left, left)}: {serves}"))
     if case.purse is None:
         return replace(choice, news=Why("SteppedDown", f"{needs}: {serves}"))
     of = "" if case.purse.terms.shared else f" of {dollars(case.purse.limit_micro)}"
@@ -230,16 +233,24 @@ def _told(case: Case, choice: Choice) -> Choice:
     return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
 
 
+def _room(case: Case, rung: Rung, mix: Mix, all_of_it: Mix) -> str:
+    """How far a rung reaches, alone or as a part, and what ends there."""
+    capped = case.at_ceiling(rung, all_of_it)
+    what = f"is capped at maxReplicas {case.want.most}," if capped else "has accelerators for"
+    return f"{rung.name} {what} {mix.per_s:.1f} of {case.want.per_s:.1f} requests/s"
+
+
 def _shared(case: Case, rung: Rung, pair: Pair) -> Why:
     low = pair.beside
-    room = f"{rung.name} has accelerators for {pair.mix.per_s:.1f} of {case.want.per_s:.1f} requests/s"
     part = f"{low.rung.name} serves {low.percent} % of conversations"
-    return Why("ServesBoth", f"{room}: {part}, both for {priced(pair.both.hourly_micro)}")
+    reaches = _room(case, rung, pair.mix, pair.both)
+    return Why("ServesBoth", f"{reaches}: {part}, both for {priced(pair.both.hourly_micro)}")
 
 
 def _serves(case: Case, rung: Rung, mix: Mix) -> Why:
     where = " + ".join(f"{n} x {pool}" for (_, pool), n in sorted(mix.counts.items())) or "no replica"
-    load = f"{case.want.per_s:.1f} requests/s"
+    needed = f"{case.want.per_s:.1f} requests/s"
+    load = f"{mix.per_s:.1f} of {needed}" if mix.per_s < case.want.per_s * (1 - 1e-6) else needed
     sentence = f"{rung.name} serves {load} on {where} for {priced(mix.hourly_micro)}"
     if case.purse is not None and not case.purse.pays(mix.hourly_micro, case.purse.left_s):
         lasts_s = case.purse.lasts_s(mix.hourly_micro, 0)
