@@ -1,8 +1,10 @@
 """Pair: where accelerators don't reach for the better rung, the next one takes a part, or everybody steps down."""
 
-from tests.decide.builders import option, purse, rung, serving
+from tests.decide.builders import NOW_S, fleet, load, option, pool, pools, purse, replicas, rung, serving, snapshot
+from tests.decide.fleets import only
 from tests.decide.ladders import MIDDLE, ONE_FULL, SMALL, chosen
 
+from costwain.domain.memory import Demand
 from costwain.domain.plan import Why
 
 
@@ -51,3 +53,14 @@ def test_without_demand_there_is_nothing_to_share() -> None:
     one = rung(option("full/h100", 10.0, "10.00", most=1))
     got = chosen(ladder=(one, SMALL), per_s=0.0, scaling={"minReplicas": 3})
     assert (got.rung.name, got.mix.replicas, got.beside) == ("small", 3, None)
+
+
+def test_a_part_on_spot_beside_one_that_lasts_is_not_spot_alone() -> None:
+    """The lower variant holds the only on-demand accelerator."""
+    these = (*replicas("small/h100", 1), *replicas("small/mi300x", 1))
+    asks = Demand(at_s=NOW_S - 5, fast_per_s=20.0, slow_per_s=20.0, input_tokens=512, output_tokens=128)
+    memory = serving("full", shares={"small": 100}, demand=asks)
+    of = fleet(*these, load=load(20.0, running=20), scaling={"maxReplicas": 2}, memory=memory)
+    spot = pool("mi300x", price="1.00", capacityType="Spot")
+    plan = only(snapshot(of, where=pools(pool("h100", total=1), spot, using=these)))
+    assert [why.code for why in plan.reasons] == ["ServesBoth", "AtMaxReplicas"]

@@ -164,8 +164,9 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung), spot_of(case.rungs)))
+    alone = None if choice.lasts_beside and mix is choice.mix else spot_alone(choice.rung, mix.counts)
     why, late = choice.why, late_there(choice.rung, mix.counts, fleet.spec.slo)
-    notes = (spot_alone(choice.rung, mix.counts), late, kept_waiting(fleet, case.pools, case.now_s))
+    notes = (alone, late, kept_waiting(fleet, case.pools, case.now_s))
     if case.expected.idle and mix is not choice.mix:
         count = f"{mix.replicas} replica{'' if mix.replicas == 1 else 's'}"
         why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {count}")
