@@ -54,14 +54,16 @@ class Case:
 
     @lazy
     def want(self) -> Want:
+        """What is to be carried; of an idle fleet nothing, though room for the bursts of before decays more slowly."""
         scaling = self.fleet.spec.scaling
-        return Want(self.expected.stable_per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
+        per_s = 0.0 if self.expected.idle else self.expected.stable_per_s
+        return Want(per_s, max(scaling.min_replicas, 1), scaling.max_replicas)
 
     @property
     def least_want(self) -> Want:
         """What must be carried for a rung to stay: what comes, without the room for bursts and a queue."""
         want = self.want
-        return Want(min(self.expected.stable_per_s, self.expected.arriving_per_s), want.least, want.most)
+        return Want(min(want.per_s, self.expected.arriving_per_s), want.least, want.most)
 
     @lazy
     def offers(self) -> tuple[tuple[Rung, Mix], ...]:

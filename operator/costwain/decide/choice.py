@@ -137,7 +137,8 @@ def _can_be_created(case: Case, rung: Rung) -> bool:
     if others <= 1 and (room < 1 or not any(o.most_now for o in rung.options)):
         return True
     beside = [replace(o, most=o.most_now) for o in rung.options]
-    return not cheapest(beside, Want(case.expected.now_per_s, 1, room), {}).short
+    now_per_s = 0.0 if case.expected.idle else case.expected.now_per_s
+    return not cheapest(beside, Want(now_per_s, 1, room), {}).short
 
 
 def _needs_the_lower(case: Case, rung: Rung) -> bool:
