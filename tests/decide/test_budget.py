@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.decide import builders
 from tests.decide.builders import HOUR_S, NOW_S, fleet, line, replica, replicas
 
-from costwain.decide.budget import Purse, Step, may_rise, may_stay, money, must_stop_all, priced, purse
+from costwain.decide.budget import Purse, Step, may_rise, may_stay, money, must_stop_all, priced, purse, worth_a_start
 from costwain.domain.ledger import SpendLedgerSpec
 from costwain.domain.money import micro_of
 from costwain.domain.snapshot import State
@@ -125,6 +125,21 @@ def test_what_is_leaving_already_owes_only_the_rest_of_its_time() -> None:
     this = fleet(replica("full/mi300x#1"), replica("full/mi300x#2", State.DRAINING, 400))
     assert not must_stop_all(this, builders.purse("0.37"))
     assert must_stop_all(this, builders.purse("0.36"))
+
+
+def test_what_should_be_gone_by_now_may_stay_until_the_others_have_stopped() -> None:
+    """One at $3/h for 420 s, and one for 300 s that was to be gone a second ago, are $0.60."""
+    this = fleet(replica("full/mi300x#1"), replica("full/mi300x#2", State.TERMINATING, 421))
+    assert not must_stop_all(this, builders.purse("0.60"))
+    assert must_stop_all(this, builders.purse("0.59"))
+
+
+def test_a_start_is_worth_it_beside_what_all_else_still_owes() -> None:
+    """At $3/h: 100 s to start, 600 s to serve and 420 s to stop are $0.94; one that leaves owes 220 s, $0.19."""
+    leaving = fleet(replica("full/mi300x", State.TERMINATING, 200))
+    for this, enough, short in ((fleet(), "0.94", "0.93"), (leaving, "1.12", "1.11")):
+        assert worth_a_start(this, builders.purse(enough), micro_of("3"), 100.0)
+        assert not worth_a_start(this, builders.purse(short), micro_of("3"), 100.0)
 
 
 def test_at_the_end_of_a_period_only_the_rest_of_it_must_be_paid() -> None:

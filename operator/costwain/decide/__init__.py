@@ -15,9 +15,9 @@ from costwain.decide.budget import Purse, money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.contest import Contest, contest
-from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, within_bounds, within_hard_budget
+from costwain.decide.guards import Draft, Facts, guarded, held, kept_waiting
 from costwain.decide.known import ENGINE_SLOTS, known
-from costwain.decide.lasting import spot_alone, spot_of
+from costwain.decide.lasting import spot_alone
 from costwain.decide.late import late_rungs, late_there
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
@@ -163,7 +163,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     counts = wanted(fleet, Aim(choice.rung, mix, case.expected.stable_per_s), case.rungs, case.now_s)
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
-    draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung), spot_of(case.rungs)))
+    draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung), case.pools))
     alone = None if choice.lasts_beside and mix is choice.mix else spot_alone(choice.rung, mix.counts)
     why, late = choice.why, late_there(choice.rung, mix.counts, fleet.spec.slo)
     notes = (alone, late, kept_waiting(fleet, case.pools, case.now_s))
@@ -184,15 +184,14 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
 def _held(case: Case, why: Why, news: tuple[Why, ...]) -> FleetPlan:
     """Every count as it is, but for what the hard budget takes."""
     rung = next((r for r in case.eligible if r.name == case.fleet.memory.target), None)
-    facts = Facts(case.fleet, case.purses, lambda: {} if rung is None else _floor(case, rung), spot_of(case.rungs))
-    draft = within_hard_budget(Draft(dict(case.fleet.deployed), (why,)), facts)
+    draft = held(why, Facts(case.fleet, case.purses, lambda: {} if rung is None else _floor(case, rung), case.pools))
     unchanged = changed(_unchanged(case, why), news=news)
-    return unchanged if draft.reasons == (why,) else _arranged(case, within_bounds(draft, facts), unchanged)
+    return unchanged if draft.reasons == (why,) else _arranged(case, draft, unchanged)
 
 
 def _arranged(case: Case, draft: Draft, plan: FleetPlan) -> FleetPlan:
     """The plan with the draft's counts and reasons; stopping for want of money is news."""
-    arrangement = arrange(case.fleet, draft.counts)
+    arrangement = arrange(case.fleet, draft.counts, draft.away)
     stops = [why for why in draft.reasons if why.code in ("BudgetExhausted", "BudgetFloor")]
     return changed(
         plan,

@@ -5,6 +5,7 @@ cheapest acceptable rung (the reserve) until the period ends. So a budget that b
 period, and a load that falls later has cost no quality before.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from costwain.decide.window import Window, window
@@ -175,8 +176,12 @@ def _until_it_serves(purse: Purse, step: Step) -> int:
 
 
 def worth_a_start(fleet: Fleet, purse: Purse, hourly_micro: int, start_s: float) -> bool:
-    """Whether a replica that can't be paid to the period's end can at least load, serve for a while, and stop."""
-    return purse.pays(hourly_micro, min(start_s + SERVE_S + stopping_s(fleet), purse.left_s))
+    """Whether a replica that can't be paid to the period's end can at least load, serve for a while, and stop.
+
+    Beside it all that is on the bill still stops.
+    """
+    for_s = min(start_s + SERVE_S + stopping_s(fleet), purse.left_s)
+    return cost_micro(hourly_micro, for_s) + owed_micro(fleet, purse.now_s, purse.left_s) <= purse.left_micro
 
 
 def must_stop(fleet: Fleet, purse: Purse, hourly_micro: int) -> bool:
@@ -189,13 +194,17 @@ def must_stop_all(fleet: Fleet, purse: Purse) -> bool:
     return purse.terms.dry or owed_micro(fleet, purse.now_s, purse.left_s) > purse.left_micro
 
 
-def owed_micro(fleet: Fleet, now_s: float, left_s: float) -> int:
-    """What all on the bill still costs if it is stopped now; what is leaving owes only the rest of its time."""
-    leaving = {r.uid: r.since_s for r in fleet.replicas if r.state in _LEAVING}
-    owed = 0
+def owed_micro(fleet: Fleet, now_s: float, left_s: float, back: Set[str] = frozenset()) -> int:
+    """What all on the bill still costs if it is stopped now; what is leaving owes only the rest of its time.
+
+    `back`: pods that are taken back, so they aren't leaving. Of one that should be gone nobody knows when it will be:
+    it owes the longest answers again, as it may well stay until the others have stopped.
+    """
+    leaving = {r.uid: r.since_s for r in fleet.replicas if r.state in _LEAVING and r.pod not in back}
+    stop_s, owed = stopping_s(fleet), 0
     for line in fleet.ledger.open:
-        gone_s = leaving.get(line.uid, now_s) + stopping_s(fleet)
-        owed += cost_micro(line.hourly_micro, max(0.0, min(gone_s - now_s, left_s)))
+        rest_s = leaving.get(line.uid, now_s) + stop_s - now_s
+        owed += cost_micro(line.hourly_micro, min(rest_s if rest_s > 0 else STOP_S, left_s))
     return owed
 
 

@@ -55,25 +55,31 @@ def wanted(fleet: Fleet, aim: Aim, rungs: Sequence[Rung], now_s: float) -> dict[
     return _make_room(fleet, aim, counts, spot_of(rungs))
 
 
-def arrange(fleet: Fleet, counts: Mapping[Place, int]) -> Arrangement:
-    """Turns counts into what the Deployments ask for: a ready pod is drained before its Deployment shrinks."""
+def arrange(fleet: Fleet, counts: Mapping[Place, int], away: Set[str] = frozenset()) -> Arrangement:
+    """Turns counts into what the Deployments ask for: a ready pod is drained before its Deployment shrinks.
+
+    Pods that are `away` go on leaving, beside the counts.
+    """
     replicas: dict[Place, int] = {}
     drain: list[str] = []
     undrain: list[str] = []
     places = sorted({*counts, *fleet.deployed, *(r.place for r in fleet.alive)})
     for place in places:
         want = counts.get(place, 0)
-        here = [r for r in fleet.alive if r.place == place]
+        here = [r for r in fleet.alive if r.place == place and r.pod not in away]
         surplus = len(here) - want
-        if surplus <= 0:
-            undrain += [r.pod for r in here if r.state in (State.DRAINING, State.DRAINED)]
-            replicas[place] = want
-            continue
-        victims = sorted(here, key=_order)[:surplus]
+        victims = sorted(here, key=_order)[: max(0, surplus)]
         drain += [r.pod for r in victims if r.state is State.READY]
         undrain += [r.pod for r in here if r.state in (State.DRAINING, State.DRAINED) and r not in victims]
-        replicas[place] = len(here) - sum(r.state in (State.DRAINED, State.PENDING, State.STARTING) for r in victims)
+        gone = sum(r.state in (State.DRAINED, State.PENDING, State.STARTING) for r in victims)
+        replicas[place] = (want if surplus <= 0 else len(here) - gone) + _beside(fleet, place, away, want > 0)
     return Arrangement(replicas, tuple(sorted(drain)), tuple(sorted(undrain)))
+
+
+def _beside(fleet: Fleet, place: Place, away: Set[str], stays: bool) -> int:
+    """Pods that stand on their way out; a drained one too, where Kubernetes might delete a new one in its stead."""
+    gone = [r for r in fleet.alive if r.place == place and r.pod in away] if away else []
+    return sum(r.state is State.DRAINING or stays for r in gone)
 
 
 def _order(replica: Replica) -> tuple[int, float, str]:
