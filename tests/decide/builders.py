@@ -17,7 +17,7 @@ from costwain.decide.window import Window
 from costwain.domain.hardware import ACCELERATORS
 from costwain.domain.ledger import Line, SpendLedgerSpec
 from costwain.domain.memory import Memory
-from costwain.domain.money import micro_of
+from costwain.domain.money import decimal_of, micro_of
 from costwain.domain.plan import Why
 from costwain.domain.pool import AcceleratorPoolSpec
 from costwain.domain.snapshot import Fleet, Load, Pool, Replica, Snapshot, State
@@ -108,7 +108,7 @@ def line(usd_per_h: str, pod: str = "p", since_s: float = NOW_S, until_s: float 
 
 def ledger(spent: str = "0", running: Sequence[Replica] = (), prices: Mapping[str, str] = PRICES) -> SpendLedgerSpec:
     """So many dollars spent within the last second, and a bill just opened for each pod that has a node."""
-    closed = [line(str(float(spent) * 3600), "gone", NOW_S - 1, NOW_S)] if float(spent) else []
+    closed = [line(decimal_of(micro_of(spent) * 3600), "gone", NOW_S - 1, NOW_S)] if float(spent) else []
     bound = [r for r in running if r.bound_s is not None]
     return SpendLedgerSpec(closed=closed, open=[line(prices[r.pool], r.uid) for r in bound])
 

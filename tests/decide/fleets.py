@@ -11,16 +11,20 @@ from costwain.domain.memory import Claim, Demand, Memory, Peak, Refusal
 from costwain.domain.plan import FleetPlan
 from costwain.domain.pool import InferenceBudgetSpec
 from costwain.domain.snapshot import Fleet, Pool, Replica, SharedBudget, Snapshot, State, Undecided, Work
+from costwain.domain.spec import Budget
 
 RUNGS, POOLS = ("full", "small", "tiny"), ("h100", "mi300x", "l40s")
 URIS = {"full": "hf://Qwen/Qwen3-32B", "small": "hf://Qwen/Qwen3-8B", "tiny": "hf://Qwen/Qwen3-0.6B"}
 RATES = st.sampled_from([0.0, 0.3, 4.0, 9.0, 33.0, 250.0])
+# Ten o'clock there is a quarter to four, half past three and eleven at night elsewhere: periods that end soon.
+ZONES = st.sampled_from(["Etc/UTC", "Asia/Kathmandu", "Asia/Kolkata", "Etc/GMT-13"])
 
 _budgets = st.one_of(
     st.none(),
     st.fixed_dictionaries({
         "amount": st.sampled_from(["0", "2.00", "24.00", "90.00", "1000.00"]),
         "period": st.sampled_from(["Hour", "Day"]),
+        "timeZone": ZONES,
         "onExhausted": st.sampled_from(["ScaleToFloor", "ScaleToZero"]),
     }),
 )  # fmt: skip
@@ -110,6 +114,22 @@ def snapshots(draw: st.DrawFn, most: int = 2, least_budgets: int = 0) -> Snapsho
     budgets = tuple(draw(_shared(f"team-{i}")) for i in range(draw(st.integers(least_budgets, 2))))
     others = draw(_undecided()) if budgets else ()
     return Snapshot(NOW_S, found, {name: draw(_pool(name, found)) for name in POOLS}, budgets, others)
+
+
+@st.composite
+def nearly_spent(draw: st.DrawFn) -> Snapshot:
+    """One fleet that is managed, with pods in every state, and a few dollars left of its own budget's late period."""
+    of = draw(fleets())
+    scaling = of.spec.scaling.model_copy(update={"mode": "Managed"})
+    budget = draw(st.fixed_dictionaries({
+        "amount": st.just("10.00"), "period": st.sampled_from(["Hour", "Day"]), "timeZone": ZONES,
+        "onExhausted": st.sampled_from(["ScaleToFloor", "ScaleToZero", "ScaleToZero"]),
+    }))  # fmt: skip
+    bill = ledger(f"{10 - draw(st.integers(0, 400)) / 100:.2f}", of.replicas)
+    of = replace(
+        of, spec=of.spec.model_copy(update={"budget": Budget.model_validate(budget), "scaling": scaling}), ledger=bill
+    )
+    return Snapshot(NOW_S, (of,), {name: draw(_pool(name, (of,))) for name in POOLS})
 
 
 @st.composite

@@ -12,11 +12,9 @@ from tests.decide.fleets import POOLS, RATES, fleets, ladders, only, snapshots, 
 from tests.decide.rules import may_serve
 
 from costwain.decide import decide
-from costwain.decide.budget import purse, stopping_s
 from costwain.decide.forecast import FIRST_GUESS
 from costwain.decide.options import ladder
 from costwain.domain.memory import Memory
-from costwain.domain.money import cost_micro
 from costwain.domain.snapshot import Fleet, Pool, Snapshot, State, Work
 
 pytestmark = pytest.mark.long
@@ -205,20 +203,6 @@ def test_deciding_again_at_once_changes_nothing(given_: Snapshot) -> None:
         assert after.memory == before.memory
         assert (after.target, after.shares, after.replicas) == (before.target, before.shares, before.replicas)
         assert (after.drain, after.undrain, after.slots) == (before.drain, before.undrain, before.slots)
-
-
-@law
-@given(snapshots(most=1))
-def test_nothing_starts_whose_stop_cannot_be_paid_except_a_declared_floor(given_: Snapshot) -> None:
-    (of,) = given_.fleets
-    money, plan = purse(of, NOW_S), only(given_)
-    assume(money is not None)
-    assert money is not None
-    each = per_replica(of)
-    price = {name: p.hourly_micro or 0 for name, p in given_.pools.items()}
-    more = sum(n * each[place] * price[place[1]] for place, n in started(of, plan).items())
-    if more and "BudgetFloor" not in {w.code for w in plan.reasons}:
-        assert cost_micro(more, min(stopping_s(of), money.left_s)) <= money.left_micro
 
 
 def by_key(given_: Snapshot) -> list[Fleet]:

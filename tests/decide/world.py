@@ -58,6 +58,8 @@ class World:
     speeds: Mapping[str, float] = field(default_factory=dict)
     metered: bool = False
     blind: Callable[[float], bool] = lambda _: False
+    drains_s: float = DRAINS_S
+    ends_s: float = ENDS_S
     queues: dict[str, float] = field(default_factory=dict)
     made: int = 0
     turns: list[Turn] = field(default_factory=list)
@@ -119,9 +121,9 @@ class World:
             return replace(r, state=State.STARTING, since_s=self.now_s, bound_s=self.now_s)
         if r.state is State.STARTING and for_s >= LOADS_S:
             return replace(r, state=State.READY, since_s=self.now_s)
-        if r.state is State.DRAINING and for_s >= DRAINS_S:
+        if r.state is State.DRAINING and for_s >= self.drains_s:
             return replace(r, state=State.DRAINED, since_s=self.now_s)
-        return None if r.state is State.TERMINATING and for_s >= ENDS_S else r
+        return None if r.state is State.TERMINATING and for_s >= self.ends_s else r
 
     def _serve(self) -> dict[str, int]:
         """Requests come and are answered; those that run now, by rung."""
