@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from costwain.decide.quarters import fewer
 from costwain.domain.ledger import RECENT_S, RETENTION_DAYS, DaySum, Labelled, Line, SpendLedgerSpec
 from costwain.domain.money import cost_micro
 
 LABELS_MOST, LABEL_CHARACTERS = 64, 253  # what the ledger's schema takes
 CHANGES_MOST = 32
-CLOSED_MOST = 3000  # lines kept one by one; older ones become day sums earlier when there are more
+CLOSED_MOST = 3000  # lines of the last two days; where there are more, older ones become sums of a quarter of an hour
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,12 @@ def _closed(line: Line, watch: Watch) -> Line:
 
 def _compacted(ledger: SpendLedgerSpec, now_s: float) -> SpendLedgerSpec:
     """Lines that ended more than two days ago become day sums; day sums beyond the retention go."""
-    old = [x for x in ledger.closed if (x.until_milliseconds or 0) / 1000 < now_s - RECENT_S]
-    surplus = max(0, len(ledger.closed) - len(old) - CLOSED_MOST)
-    recent = [x for x in ledger.closed if x not in old]
-    old, recent = [*old, *recent[:surplus]], recent[surplus:]
-    if not old:
+    first_s = now_s - RECENT_S
+    old = [x for x in ledger.closed if (x.until_milliseconds or 0) / 1000 < first_s]
+    recent = [x for x in ledger.closed if (x.until_milliseconds or 0) / 1000 >= first_s]
+    if not old and len(recent) <= CLOSED_MOST:
         return ledger
+    recent = fewer(recent, CLOSED_MOST, now_s)
     days = {(d.date, d.variant, d.pool, d.capacity_type): d for d in ledger.days}
     for line in old:
         day = _day_of(line)
@@ -127,12 +128,13 @@ def _compacted(ledger: SpendLedgerSpec, now_s: float) -> SpendLedgerSpec:
 
 def _day_of(line: Line) -> DaySum:
     until = line.until_milliseconds or line.since_milliseconds
+    held = line.accelerator_milliseconds
     return DaySum(
-        date=datetime.fromtimestamp(until / 1000, UTC).date().isoformat(),
+        date=datetime.fromtimestamp(max(line.since_milliseconds, until - 1) / 1000, UTC).date().isoformat(),
         variant=line.variant,
         pool=line.pool,
         capacity_type=line.capacity_type,
-        accelerator_milliseconds=line.accelerators * (until - line.since_milliseconds),
+        accelerator_milliseconds=line.accelerators * (until - line.since_milliseconds) if held is None else held,
         amount_micro=line.cost_micro(0.0, until / 1000),
         uncertain_micro=line.uncertain_micro,
     )

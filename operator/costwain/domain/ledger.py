@@ -1,7 +1,8 @@
 """SpendLedger: what every pod has cost, exact to the micro-dollar, across restarts of the operator.
 
 A pod's bill runs from its binding to a node until it is gone. While it is open it costs price x time
-without a write; when it closes, its line moves to `closed`, and after two days into `days`.
+without a write; when it closes, its line moves to `closed`, and after two days into `days`. Where
+many close, older lines of `closed` are summed by quarter of an hour (decide/quarters.py).
 """
 
 import math
@@ -19,10 +20,10 @@ RETENTION_DAYS = 35
 
 
 class Line(Api):
-    """One pod at one price over one stretch of time."""
+    """One pod at one price over one stretch of time, or the sum of several within a quarter of an hour."""
 
-    uid: ShortText = Field(description="Uid of the pod.")
-    pod: ShortText = Field(description="Name of the pod.")
+    uid: ShortText = Field(description="Uid of the pod; empty for the sum of several.")
+    pod: ShortText = Field(description="Name of the pod; empty for the sum of several.")
     variant: Name = Field(description="Variant that it serves.")
     pool: Name = Field(description="Pool on which it runs.")
     capacity_type: ShortText = Field("OnDemand", description="OnDemand, Spot or Reserved.")
@@ -34,6 +35,9 @@ class Line(Api):
         ge=0, description="Last instant at which the operator surely saw the pod, at the last write."
     )
     uncertain_micro: int = Field(0, ge=0, description="Part of the cost in which nobody was watching.")
+    accelerator_milliseconds: int | None = Field(
+        None, ge=0, description="Accelerators x time of a sum; absent for one pod."
+    )
     rules: ClassVar = (
         Rule(
             "!has(self.untilMilliseconds) || self.untilMilliseconds >= self.sinceMilliseconds",
@@ -74,7 +78,7 @@ class SpendLedgerSpec(Api):
     epoch: int = Field(0, ge=0, description="Leadership under which it was last written; a smaller one never follows.")
     open: Annotated[list[Line], Field(max_length=2000)] = Field(default_factory=list, description="Pods on the bill.")
     closed: Annotated[list[Line], Field(max_length=4000)] = Field(
-        default_factory=list, description="Lines of the last two days."
+        default_factory=list, description="Lines of the last two days; where they are many, the older ones are sums."
     )
     days: Annotated[list[DaySum], Field(max_length=8000)] = Field(
         default_factory=list, description="Older lines, summed by day."
