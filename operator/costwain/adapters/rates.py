@@ -73,7 +73,9 @@ def answers_of(reading: Reading[PodReading]) -> Answers | None:
     count = gained.pop(math.inf, None)
     if count is None:
         return None
-    return Answers(count, tuple(sorted((bound_s, n) for bound_s, n in gained.items() if n is not None)))
+    times = tuple(sorted((bound_s, n) for bound_s, n in gained.items() if n is not None))
+    mean = pod_rates(reading).mean_output_tokens if count else 0.0  # a pod that answered nothing wrote nothing
+    return Answers(count, times, None if mean is None else mean * count)
 
 
 def entered_per_s(reading: Reading[PodReading]) -> float | None:

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from costwain.decide.capacity import RequestShape
+from costwain.decide.lengths import HOURS_S, plain
 from costwain.decide.season import observe_season, rise
-from costwain.decide.smoothing import FAST_S, SLOW_S, ewma, honest, is_busy, taken_in
+from costwain.decide.smoothing import FAST_S, SLOW_S, ewma, honest, is_busy, on_grid, taken_in
 from costwain.domain.memory import Demand, Memory, Peak, Season
 from costwain.domain.snapshot import Fleet, Load
 
@@ -16,8 +17,6 @@ HELD = 1.0  # replicas above what came that are held with it: in a small fleet a
 SERVED_S = 60.0  # for which a replica that was bought for a forecast has served before that forecast is given up
 LEAD = 0.75  # of what a rise that is under way would bring while a replica starts, if it went on in a straight line
 SLICES = 16  # of the stabilisation window; the newest slice is the running one
-HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
-GRID = 24  # steps an octave of mean tokens
 FIRST_GUESS = RequestShape(512, 128)  # until answers were measured; a chat turn, and the gateway corrects it soon
 
 
@@ -46,7 +45,7 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
     """Memory with this turn's readings worked in; without readings it stays as it is."""
     if fleet.load is None:
         return fleet.memory
-    load = honest(fleet.load)
+    load = plain(honest(fleet.load), fleet)
     return fleet.memory.model_copy(
         update={
             "demand": taken_in(fleet.memory.demand, load, now_s),
@@ -57,7 +56,7 @@ def observe_demand(fleet: Fleet, now_s: float) -> Memory:
 
 
 def request_shape(memory: Memory) -> RequestShape:
-    """The mean request as measured, else a first guess."""
+    """The mean request of a variant of length 1 as measured, else a first guess."""
     return _shape(memory.demand)
 
 
@@ -70,18 +69,7 @@ def usual_shape(memory: Memory) -> RequestShape:
 def _shape(seen: Demand | Season | None) -> RequestShape:
     if seen is None or not seen.input_tokens or not seen.output_tokens:
         return FIRST_GUESS
-    return RequestShape(_on_grid(seen.input_tokens), _on_grid(seen.output_tokens))
-
-
-def _on_grid(tokens: float) -> float:
-    """The nearest of 24 steps an octave, 3 % apart: capacities don't follow every breath of a mean.
-
-    >>> _on_grid(128.0), _on_grid(130.5), _on_grid(0.2)
-    (128.0, 131.75, 1.0)
-    """
-    if tokens <= 1:
-        return 1.0
-    return round(2 ** (round(math.log2(tokens) * GRID) / GRID), 2)
+    return RequestShape(on_grid(seen.input_tokens), on_grid(seen.output_tokens))
 
 
 def forecast(fleet: Fleet, memory: Memory, now_s: float, replica: Replica) -> tuple[Forecast, Memory]:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from costwain.decide.learning import steady
-from costwain.decide.smoothing import honest, is_busy, smoothed
+from costwain.decide.smoothing import honest, is_busy, smoothed, summed
 from costwain.domain.once import changed
-from costwain.domain.snapshot import Answers, Fleet, Load, Replica, Snapshot, Work
+from costwain.domain.snapshot import Fleet, Load, Replica, Snapshot, Work
 
 LONGEST_S = 900.0  # what is older says nothing about now, as of a fleet that was paused
 
@@ -59,7 +59,7 @@ def _both(before: Load, now: Load, for_s: tuple[float, float]) -> Load:
         input_tokens=_mean((before.input_tokens, now.input_tokens), came),
         output_tokens=_mean((before.output_tokens, now.output_tokens), came),
         tokens_per_s=_mean((before.tokens_per_s, now.tokens_per_s), for_s),
-        earlier=_summed(before.earlier, before.answers),
+        earlier=summed(before.earlier, before.answers),
         quiet_s=0.0 if is_busy(now) else before.quiet_s + for_s[1],
     )
 
@@ -71,13 +71,6 @@ def _mean(values: Iterable[float | None], weights: Iterable[float]) -> float | N
     if total <= 0:
         return known[-1][0] if known else None
     return sum(value * weight for value, weight in known) / total
-
-
-def _summed(before: Mapping[str, Answers], now: Mapping[str, Answers]) -> Mapping[str, Answers]:
-    if not before or not now:
-        return now or before
-    both = {name: before[name] + now[name] for name in before if name in now}
-    return {**before, **now, **both}
 
 
 def _worked(before: Iterable[Replica], now: tuple[Replica, ...]) -> tuple[Replica, ...]:

@@ -28,6 +28,7 @@ class Known:
 
     def __init__(self, spec: ModelDeploymentSpec, variant: Variant) -> None:
         self.variant, self.name = variant, variant.name
+        self.length = float(variant.answer_length)
         self.barred = barred(spec.swap, variant, spec.variants[0])
         self.sites = tuple(Site(variant, p, spec.scaling.max_replicas) for p in variant.placements)
         self.engine_slots = _engine_slots(variant)
@@ -51,6 +52,7 @@ class Ladder:
 
     def __init__(self, spec: ModelDeploymentSpec) -> None:
         self.variants = tuple(Known(spec, variant) for variant in spec.variants)
+        self.lengths = {one.name: one.length for one in self.variants}
         self.names = frozenset(v.name for v in spec.variants)
         self.sites = {site.place: (one, site) for one in self.variants for site in one.sites}
         self.most = {site.pool: 0 for _, site in self.sites.values()}

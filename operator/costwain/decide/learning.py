@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity, tokens_per_s
 from costwain.decide.forecast import request_shape
 from costwain.decide.known import Known, Site, known
+from costwain.decide.lengths import lengths_of, longer
 from costwain.domain.memory import Learned, Memory
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Fleet, Pool, Replica, State, Work
@@ -35,6 +36,7 @@ def scalar_of(memory: Memory, place: Place) -> float:
 def learn(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float) -> Memory:
     """Memory with what the pods did since the last turn; without new figures it stays as it is."""
     sites = known(fleet.spec).sites
+    lengths, request = lengths_of(fleet.spec, memory), request_shape(memory)
     learned = {(x.variant, x.pool): x for x in memory.learned if (x.variant, x.pool) in sites}
     for place, works in _works(fleet, now_s).items():
         before = learned.get(place)
@@ -42,7 +44,7 @@ def learn(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float)
         pool = pools.get(place[1])
         if not told or pool is None or place not in sites:
             continue
-        ratio = _ratio(told, sites[place], pool, request_shape(memory))
+        ratio = _ratio(told, sites[place], pool, longer(request, lengths[place[0]]))
         if ratio is not None:
             learned[place] = updated(before or _nothing(place, told), ratio, told)
     kept = [learned[place] for place in sorted(learned)]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from costwain.decide.capacity import DoesNotFit, RequestShape, Slo, capacity
 from costwain.decide.known import COMPILE_S, Known, Site, known
+from costwain.decide.lengths import lengths_of, longer
 from costwain.decide.parallel import split_refused
 from costwain.decide.promise import load_of
 from costwain.domain.figures import Figures
@@ -86,7 +87,7 @@ Room = Mapping[str, int]
 def ladder(
     fleet: Fleet, pools: Mapping[str, Pool], request: RequestShape, now_s: float, room: Room | None = None
 ) -> tuple[Rung, ...]:
-    """Every rung, best first, with what it could run on and what bars it.
+    """Every rung, best first, with what it could run on and what bars it; `request` is that of a variant of length 1.
 
     With `room` the fleet may hold so many accelerators of a pool, whoever holds them now; without, what is free.
     """
@@ -95,7 +96,7 @@ def ladder(
     held: dict[str, int] = {}
     for (_, name), n in fleet.accelerators.items():
         held[name] = held.get(name, 0) + n
-    rungs = []
+    rungs, lengths = [], lengths_of(fleet.spec, fleet.memory)
     for one in known(fleet.spec).variants:
         if one.name in fleet.broken:
             why = Why("InvalidEngine", f"{one.name}: {fleet.broken[one.name]}")
@@ -120,7 +121,8 @@ def ladder(
             if site.pool in refused:
                 most = now = min(now, _placed(fleet, site.place))
             grounds.append(_Ground(pool.figures, speed, most, now))
-        rungs.append(_rung(one, request, load_of(fleet.memory, one.name), tuple(grounds)))
+        asked = longer(request, lengths[one.name])
+        rungs.append(_rung(one, asked, load_of(fleet.memory, one.name), tuple(grounds)))
     return tuple(rungs)
 
 

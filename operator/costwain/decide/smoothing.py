@@ -1,15 +1,17 @@
 """Smoothing: the demand that a memory keeps, with one more reading in it."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from costwain.domain.memory import Demand
-from costwain.domain.snapshot import Load
+from costwain.domain.snapshot import Answers, Load
 
 FAST_S = 45.0  # follows a burst within a minute
 SLOW_S = 240.0  # remembers the level around it
 SPREAD_S = 1800.0  # how long bursts are remembered
 SHAPE_S = 300.0  # the mean request drifts slowly; a turn's few answers say little of it
+GRID = 24  # steps an octave of mean tokens
 
 
 def is_busy(load: Load) -> bool:
@@ -75,6 +77,25 @@ def _shaped(before: Demand, load: Load, elapsed_s: float) -> dict[str, float | N
         "output_tokens": before.output_tokens * (1 - new) + load.output_tokens * new,
         "shape_s": min(SHAPE_S, before.shape_s + elapsed_s),
     }
+
+
+def on_grid(tokens: float) -> float:
+    """The nearest of 24 steps an octave, 3 % apart: capacities don't follow every breath of a mean.
+
+    >>> on_grid(128.0), on_grid(130.5), on_grid(0.2)
+    (128.0, 131.75, 1.0)
+    """
+    if tokens <= 1:
+        return 1.0
+    return round(2 ** (round(math.log2(tokens) * GRID) / GRID), 2)
+
+
+def summed(before: Mapping[str, Answers], now: Mapping[str, Answers]) -> Mapping[str, Answers]:
+    """Answers by variant of two stretches of time."""
+    if not before or not now:
+        return now or before
+    both = {name: before[name] + now[name] for name in before if name in now}
+    return {**before, **now, **both}
 
 
 def smoothed(fast_per_s: float, per_s: float | None, elapsed_s: float) -> float:

@@ -9,10 +9,12 @@ from costwain.decide.forecast import Replica, forecast, observe_demand, request_
 from costwain.decide.guards import refuse_slow_pools
 from costwain.decide.known import known
 from costwain.decide.learning import learn
+from costwain.decide.lengths import learn_lengths, lengths_of
 from costwain.decide.options import Room, Rung, ladder
 from costwain.decide.promise import keep_promises
 from costwain.decide.shared import is_member, with_claim
 from costwain.decide.split import Key
+from costwain.domain.memory import Memory
 from costwain.domain.once import changed
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Fleet, Pool, Snapshot
@@ -60,17 +62,15 @@ def _ample(fleet: Fleet, pools: Mapping[str, Pool]) -> bool:
 
 def understood(fleet: Fleet, pools: Mapping[str, Pool], now_s: float) -> Understood:
     """What is asked of a fleet and what could serve it, before any money; and the news of that."""
-    # 1. What is asked: arrivals and the mean request, smoothed, and how fast the pods really are; pools that kept a pod
-    # waiting are given a rest.
+    # 1. What is asked: arrivals and the mean request, smoothed, how long each variant's answers are to it, and how fast
+    # the pods really are; pools that kept a pod waiting are given a rest.
     memory, news = fleet.memory, list[Why]()
     if fleet.spec.scaling.mode != "Paused":
         memory, news = refuse_slow_pools(fleet, pools, observe_demand(fleet, now_s), now_s)
-        memory = learn(fleet, pools, memory, now_s)
+        memory = learn(fleet, pools, _with_lengths(fleet, pools, memory, now_s), now_s)
     # 2. What could serve it, and what bars it.
     rungs = ladder(fleet.remembering(memory), pools, request_shape(memory), now_s)
-    best = next((r for r in rungs if r.options and r.barred is None), rungs[0])  # not the target: that may change now
-    replica = Replica(best.start_s, max((o.per_s for o in best.options), default=1.0))
-    expected, memory = forecast(fleet, memory, now_s, replica)
+    expected, memory = forecast(fleet, memory, now_s, _replica(rungs))
     # Whether the answers were in time says how far replicas are filled from the next turn on.
     if fleet.spec.scaling.mode != "Paused":
         memory = keep_promises(fleet, memory, _given_per_s(fleet, rungs), now_s)
@@ -87,6 +87,26 @@ def blind(fleet: Fleet) -> Why | None:
     else:
         return None
     return Why("Blind", f"{what}: holding every count")
+
+
+def _replica(rungs: Sequence[Rung]) -> Replica:
+    """One of the best variant that could serve, not of the target: that may change now."""
+    best = next((r for r in rungs if r.options and r.barred is None), rungs[0])
+    return Replica(best.start_s, max((o.per_s for o in best.options), default=1.0))
+
+
+def _with_lengths(fleet: Fleet, pools: Mapping[str, Pool], memory: Memory, now_s: float) -> Memory:
+    """Memory with how long answers are; where a length is another now, its peaks stay as many requests as they were."""
+    found = learn_lengths(fleet, memory, now_s)
+    if not found.peaks or lengths_of(fleet.spec, found) == lengths_of(fleet.spec, memory):
+        return found
+    was, now = (_replica(ladder(fleet.remembering(m), pools, request_shape(m), now_s)).per_s for m in (memory, found))
+    more = was / now
+    peaks = [
+        p.model_copy(update={"replicas": p.replicas * more, "came": None if p.came is None else p.came * more})
+        for p in found.peaks
+    ]
+    return found.model_copy(update={"peaks": peaks})
 
 
 def _given_per_s(fleet: Fleet, rungs: Sequence[Rung]) -> Mapping[str, float]:

@@ -85,6 +85,10 @@ def _snake(field: str) -> str:
 
 Money = Annotated[str, StringConstraints(pattern=DECIMAL_PATTERN, max_length=19)]
 Score = Annotated[str, StringConstraints(pattern=r"^\d{1,6}(\.\d{1,6})?$", max_length=13)]
+Factor = Annotated[  # above 0, at most 100
+    str,
+    StringConstraints(pattern=r"^(100(\.0{1,6})?|[1-9][0-9]?(\.[0-9]{1,6})?|0\.0{0,5}[1-9][0-9]{0,5})$", max_length=10),
+]
 Count = Annotated[str, StringConstraints(pattern=r"^\d{1,6}(\.\d{1,6})?[KMBT]?$", max_length=14)]
 Quantity = Annotated[str, StringConstraints(pattern=r"^\d{1,15}(\.\d{1,6})?([kMGTP]i?|m)?$", max_length=32)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]

@@ -40,7 +40,9 @@ class Demand(Kept):
         0.0, ge=0, description="Of the short window around the long one, as the rises above it tell."
     )
     input_tokens: float | None = Field(None, ge=0, description="Mean prompt; absent until measured.")
-    output_tokens: float | None = Field(None, ge=0, description="Mean answer; absent until measured.")
+    output_tokens: float | None = Field(
+        None, ge=0, description="Mean answer of a variant of length 1; absent until measured."
+    )
     shape_s: float = Field(300.0, ge=0, description="For how long both were measured, seconds; at most 300.")
 
 
@@ -57,7 +59,9 @@ class Season(Kept):
         default_factory=dict, description="Mean by day; absent until seen."
     )
     input_tokens: float | None = Field(None, ge=0, description="Mean prompt over hours; absent until measured.")
-    output_tokens: float | None = Field(None, ge=0, description="Mean answer over hours; absent until measured.")
+    output_tokens: float | None = Field(
+        None, ge=0, description="Mean answer of a variant of length 1 over hours; absent until measured."
+    )
     error: float | None = Field(
         None, ge=0, le=1, description="Mean share by which the usual was off; absent until judged."
     )
@@ -72,6 +76,18 @@ class Learned(Kept):
     ratio: float = Field(1.0, ge=0.1, le=10, description="Real speed over the prior's, as far as the evidence goes.")
     evidence: float = Field(0.0, ge=0, description="Half minutes of observation behind it, at most an hour of them.")
     scalar: float = Field(1.0, ge=0.1, le=10, description="The ratio in use; it follows when they differ by 3 %.")
+
+
+class AnswerLength(Kept):
+    """How long the answers of one variant are, against those of the ladder's others."""
+
+    variant: Name = Field(description="Variant.")
+    told: float = Field(1.0, gt=0, le=100, description="Its answerLength when this began.")
+    at_s: float = Field(description="Instant of the last answers, unix seconds.")
+    tokens: float = Field(gt=0, description="Mean tokens of its answers.")
+    answers: float = Field(0.0, ge=0, description="Answers behind that mean.")
+    length: float = Field(1.0, ge=0.05, le=100, description="Its answers over the ladder's, as measured.")
+    used: float = Field(1.0, gt=0, le=100, description="The length in use; it follows when they differ by 25 %.")
 
 
 class Promise(Kept):
@@ -130,6 +146,9 @@ class Memory(Kept):
     )
     learned: Annotated[list[Learned], Field(max_length=128)] = Field(
         default_factory=list, description="Measured speed by (variant, pool)."
+    )
+    lengths: Annotated[list[AnswerLength], Field(max_length=8)] = Field(
+        default_factory=list, description="Measured length of answers by variant."
     )
     promises: Annotated[list[Promise], Field(max_length=8)] = Field(
         default_factory=list, description="Whether answers are quick enough, by variant."

@@ -93,10 +93,11 @@ class Pool:
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers since the last turn; `times` are (seconds, how many had a mean time per token of at most that)."""
+    """Answers since the last turn, `tokens` in all; `times`: (seconds, how many took that a token at most)."""
 
     count: float
     times: tuple[tuple[float, float], ...]
+    tokens: float | None = None
 
     def within(self, bound_s: float) -> float:
         """How many were within a bound; between two known ones their number is taken to grow evenly."""
@@ -112,7 +113,8 @@ class Answers:
         """Those of two engines of one kind."""
         bounds = sorted({bound_s for bound_s, _ in (*self.times, *other.times)})
         times = tuple((bound_s, self.within(bound_s) + other.within(bound_s)) for bound_s in bounds)
-        return Answers(self.count + other.count, times)
+        tokens = None if self.tokens is None or other.tokens is None else self.tokens + other.tokens
+        return Answers(self.count + other.count, times, tokens)
 
 
 @dataclass(frozen=True)

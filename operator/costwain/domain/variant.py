@@ -8,6 +8,7 @@ from costwain.domain.api import (
     Api,
     Count,
     EnvVar,
+    Factor,
     Labels,
     Name,
     Quantity,
@@ -124,6 +125,11 @@ class Variant(Api):
     quality: Score = Field(description="Score on the one scale of this ladder, higher is better.")
     evaluations: Annotated[dict[Name, Score], Field(max_length=32)] = Field(
         default_factory=dict, description="Scores by evaluation; the swap's gates refer to these."
+    )
+    answer_length: Factor = Field(
+        "1",
+        description="Tokens of its answers over those of the ladder's other variants, such as 5 for one that thinks; "
+        "measured as it serves.",
     )
     license: ShortText | None = Field(None, description="SPDX name of the weights' licence.")
     distilled_from: ShortText | None = Field(None, description="The teacher: a variant's name or free text.")

@@ -1,7 +1,7 @@
 """Arrivals cut into the simulation's turns, with what the engines need of each cut worked out once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from costwain.sim.arrival import MOST_S, Arrival, TraceError, check_listed
 
@@ -23,6 +23,17 @@ class Batch:
     long_output: float
     outputs: tuple[int, ...]
     input_spread: float
+
+    def longer(self, length: float) -> "Batch":
+        """The same requests, to which answers are so many times as long; a token is the least."""
+        if length == 1.0:
+            return self
+        return replace(
+            self,
+            mean_output=max(1.0, self.mean_output * length),
+            long_output=max(1.0, self.long_output * length),
+            outputs=tuple(max(1, round(n * length)) for n in self.outputs),
+        )
 
     @property
     def tokens(self) -> float:

@@ -1,7 +1,7 @@
 """What the world asks of an engine, whether it counts requests one by one or as a fluid."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from costwain.decide.capacity import Slo
@@ -15,13 +15,17 @@ from costwain.sim.tally import Tally
 
 @dataclass(frozen=True)
 class Terms:
-    """What stays the same in a run: servers by place, the SLO, the gateway's limits, and where to count."""
+    """What stays the same in a run: servers by place, the SLO, the gateway's limits, and where to count.
+
+    `lengths`: how many times the trace's tokens an answer really has, by variant; 1 where nothing is said.
+    """
 
     servers: Mapping[Place, Server]
     slo: Slo
     queue_timeout_s: float
     most_queued: int
     tally: Tally
+    lengths: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

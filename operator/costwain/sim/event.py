@@ -30,6 +30,7 @@ class Event:
         self._done: list[Request] = []
         self._open: dict[str, list[tuple[str, Replica, int]]] = {}  # ready pods by variant, with their slots
         self._quick: dict[str, list[bool]] = {}
+        self._wrote: dict[str, int] = {}  # tokens of answers in this turn, by variant
         self._read: dict[str, tuple[int, int]] = {}  # running requests and tokens so far, by pod
         self._works: dict[str, Work] = {}
 
@@ -38,7 +39,7 @@ class Event:
         self._terms.tally.arrived += batch.count
         self._stand(scene)
         self._reroute(scene)
-        self._done, self._quick = [], {}
+        self._done, self._quick, self._wrote = [], {}, {}
         turn_s = scene.end_s - scene.start_s
         origin_s, now_s = self._origin_s(batch, scene), scene.start_s
         for arrival in batch.arrivals:
@@ -96,11 +97,13 @@ class Event:
         later = max(1, request.output_tokens - 1)
         in_ttft = first_s - request.arrived_s <= self._terms.slo.ttft_s
         in_tpot = (at_s - first_s) / later <= self._terms.slo.tpot_s
-        tokens = request.input_tokens + request.output_tokens
+        asked = request.output_tokens if request.asked_tokens is None else request.asked_tokens
+        tokens = request.input_tokens + asked  # not what was written: a question doesn't weigh more by a long answer
         answers = Answers(1, in_ttft, in_tpot, in_ttft and in_tpot, tokens)
         self._terms.tally.add(variant, answers, request.arrived_s)
         self._done.append(request)
         self._quick.setdefault(variant, []).append(in_tpot)
+        self._wrote[variant] = self._wrote.get(variant, 0) + request.output_tokens
 
     def _reroute(self, scene: Scene) -> None:
         """What waits at a variant that is given up goes where the traffic goes."""
@@ -147,7 +150,13 @@ class Event:
                     break
                 _, _, replica = min(free)  # names differ, so replicas are never compared
                 replica.advance(now_s)
-                replica.submit(queue.popleft(), now_s)
+                replica.submit(self._written(queue.popleft(), variant), now_s)
+
+    def _written(self, request: Request, variant: str) -> Request:
+        """The request with the tokens that this variant will answer it with: who waits may go to another yet."""
+        request.asked_tokens = request.output_tokens
+        request.output_tokens = max(1, round(request.output_tokens * self._terms.lengths.get(variant, 1.0)))
+        return request
 
     def _slots(self, pod: Pod, scene: Scene) -> int:
         return scene.slots.get(pod.place, self._terms.servers[pod.place].most)
@@ -176,5 +185,8 @@ class Event:
             running={v: k for v, k in running.items() if k},
             input_tokens=sum(r.input_tokens for r in self._done) / n if n else None,
             output_tokens=sum(r.output_tokens for r in self._done) / n if n else None,
-            answers={v: Told(len(q), ((self._terms.slo.tpot_s, sum(q)),)) for v, q in self._quick.items()},
+            answers={
+                v: Told(len(q), ((self._terms.slo.tpot_s, sum(q)),), float(self._wrote[v]))
+                for v, q in self._quick.items()
+            },
         )

@@ -50,7 +50,8 @@ def read_fleets(path: Path, scenario: Scenario) -> FleetsFile:
     """What a file holds, its pools as large as the scenario has them.
 
     Raises InputError on a file that can't be read, holds no ModelDeployment or an object twice, on a pool that a
-    fleet or the scenario names and the file doesn't have, and on one that the scenario gives away.
+    fleet or the scenario names, or a variant that the scenario names, and the file doesn't have, and on a pool that
+    the scenario gives away.
     """
     fleets, budgets = list[FleetFile](), list[SharedBudget]()
     specs: dict[str, AcceleratorPoolSpec] = {}
@@ -147,6 +148,11 @@ def _known(
             if placement.pool not in pools:
                 where = f"{path}: variant {variant.name}: placements"
                 raise InputError(where, f"want an AcceleratorPool of the file: {names}", repr(placement.pool))
+    variants = sorted({variant.name for fleet in fleets for variant in fleet.spec.variants})
+    for name in scenario.answer_lengths:
+        if name not in variants:
+            wanted = f"want a variant of the fleet: {', '.join(variants)}"
+            raise InputError(f"scenario: answerLengths.{name}", wanted, repr(name))
     for name in scenario.pools:
         if name not in pools:
             raise InputError(f"scenario: pools.{name}", f"want an AcceleratorPool of the fleet: {names}", repr(name))

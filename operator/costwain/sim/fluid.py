@@ -27,11 +27,12 @@ _LEAST_DRAIN_S = 1.0
 
 @dataclass
 class _Cohort:
-    """Requests that came evenly between two instants."""
+    """Requests that came evenly between two instants; `batch` as their variant answers those of the trace, `asked`."""
 
     first_s: float
     last_s: float
     count: float
+    asked: Batch
     batch: Batch
 
 
@@ -54,7 +55,7 @@ class Fluid:
         self._queues: dict[str, deque[_Cohort]] = {}
         self._answer_s: dict[Place, float] = {}
         self._served: list[tuple[float, Batch]] = []
-        self._quick: dict[str, tuple[float, float]] = {}
+        self._quick: dict[str, tuple[float, float, float]] = {}  # answers, those in time, and their tokens
         self._running: dict[str, float] = {}
         self._read: dict[Place, float] = {}  # running requests a pod, by place, at the turn's end
         self._before: dict[Place, float] = {}  # and at the end of the turn before
@@ -78,7 +79,7 @@ class Fluid:
             running={v: round(k) for v, k in self._running.items() if round(k)},
             input_tokens=sum(count * b.mean_input for count, b in self._served) / n if n else None,
             output_tokens=sum(count * b.mean_output for count, b in self._served) / n if n else None,
-            answers={v: Told(n, ((self._terms.slo.tpot_s, quick),)) for v, (n, quick) in self._quick.items()},
+            answers={v: Told(n, ((self._terms.slo.tpot_s, q),), tokens) for v, (n, q, tokens) in self._quick.items()},
         )
 
     def work(self, pod: Pod) -> Work | None:
@@ -102,10 +103,17 @@ class Fluid:
         standing = {pod.place[0] for pod in scene.pods if pod.state in (State.READY, State.DRAINING)}
         for variant in [v for v, q in self._queues.items() if q and v not in shares and v not in standing]:
             moved = sorted([*self._queues.pop(variant), *self._queues.get(main, ())], key=lambda c: c.first_s)
+            for cohort in moved:
+                cohort.batch = self._answered(cohort.asked, main)
             self._queues[main] = deque(moved)
         for variant, percent in sorted(shares.items()) if batch.count else ():
-            cohort = _Cohort(scene.start_s, scene.end_s, batch.count * percent / 100, batch)
+            cohort = _Cohort(
+                scene.start_s, scene.end_s, batch.count * percent / 100, batch, self._answered(batch, variant)
+            )
             self._queues.setdefault(variant, deque()).append(cohort)
+
+    def _answered(self, batch: Batch, variant: str) -> Batch:
+        return batch.longer(self._terms.lengths.get(variant, 1.0))
 
     def _drop_late(self, variant: str, now_s: float) -> None:
         queue = self._queues[variant]
@@ -198,12 +206,12 @@ class Fluid:
             in_ttft += line.part * timely
             in_tpot += line.part * steady
             in_both += line.part * timely * steady
-        tokens = done * cohort.batch.tokens
+        tokens = done * cohort.asked.tokens  # a question doesn't weigh more by a long answer
         answers = Answers(done, done * in_ttft, done * in_tpot, done * in_both, tokens)
         self._terms.tally.add(variant, answers, cohort.first_s)
         self._served.append((done, cohort.batch))
-        before = self._quick.get(variant, (0.0, 0.0))
-        self._quick[variant] = (before[0] + done, before[1] + done * in_tpot)
+        before, wrote = self._quick.get(variant, (0.0, 0.0, 0.0)), done * cohort.batch.mean_output
+        self._quick[variant] = (before[0] + done, before[1] + done * in_tpot, before[2] + wrote)
 
     def _steady(self, line: _Line, batch: Batch) -> float:
         """Share of a cohort whose mean time per token is in time: a short answer may meet a long prompt.

@@ -7,7 +7,6 @@ from costwain.decide.capacity import Slo
 from costwain.decide.metering import Watch, meter
 from costwain.domain.plan import FleetPlan, Place
 from costwain.domain.snapshot import Fleet, Load, Pool
-from costwain.domain.spec import ModelDeploymentSpec
 from costwain.sim.batches import Batch
 from costwain.sim.engine import Engine, Scene, Terms
 from costwain.sim.fleet_file import FleetFile
@@ -40,7 +39,7 @@ class Member:
         found = servers(fleet.spec, fleet.pools, setup.scenario)
         self.market = Market(setup.scenario, fleet.pools, found, setup.seed)
         self.tally = Tally({v.name: float(v.quality) for v in fleet.spec.variants})
-        self._engine = setup.engine(_terms(fleet.spec, found, self.tally))
+        self._engine = setup.engine(_terms(setup, found, self.tally))
         each = {(v.name, p.pool): p.accelerators for v in fleet.spec.variants for p in v.placements}
         self.pods = Pods(self.market, each, self._engine.is_free)
         load = Load(0.0, {}, {})
@@ -87,7 +86,8 @@ class Member:
         return self.track.score(self.tally, self.pods.cold_s)
 
 
-def _terms(spec: ModelDeploymentSpec, found: Mapping[Place, Server], tally: Tally) -> Terms:
+def _terms(setup: Setup, found: Mapping[Place, Server], tally: Tally) -> Terms:
+    spec = setup.fleet.spec
     slo = Slo(spec.slo.time_to_first_token_milliseconds / 1000, spec.slo.time_per_output_token_milliseconds / 1000)
-    gateway = spec.gateway
-    return Terms(found, slo, gateway.queue_timeout_seconds, gateway.max_queued_requests, tally)
+    gateway, lengths = spec.gateway, setup.scenario.lengths_of(spec)
+    return Terms(found, slo, gateway.queue_timeout_seconds, gateway.max_queued_requests, tally, lengths)

@@ -16,6 +16,7 @@ from typing import Any
 from costwain.decide.capacity import RequestShape
 from costwain.decide.options import Option, ladder
 from costwain.decide.window import window
+from costwain.domain.memory import AnswerLength, Memory
 from costwain.domain.money import MICRO, micro_of
 from costwain.domain.snapshot import Fleet, Pool
 from costwain.sim.arrival import InputError
@@ -106,7 +107,7 @@ def oracle(fleet: FleetFile, scenario: Scenario, load: Sequence[Batch]) -> Bound
 def _slots(fleet: FleetFile, scenario: Scenario, load: Sequence[Batch]) -> tuple[list[_Slot], float]:
     turn_s = scenario.turn_seconds
     wide = math.ceil(max(LEAST_SLOT_S, len(load) * turn_s / MOST_SLOTS) / turn_s)
-    found = []
+    seeing, found = Fleet("sim", "sim", "sim", 1, fleet.spec, memory=_knowing(fleet, scenario)), []
     for at in range(0, len(load), wide):
         part = [b for b in load[at : at + wide] if b.count]
         n = sum(b.count for b in part)
@@ -115,13 +116,20 @@ def _slots(fleet: FleetFile, scenario: Scenario, load: Sequence[Batch]) -> tuple
             max(1.0, sum(b.count * b.mean_output for b in part) / max(n, 1)),
         )
         pools = _cheapest(fleet, scenario, (at * turn_s, (at + wide) * turn_s))
-        rungs = ladder(Fleet("sim", "sim", "sim", 1, fleet.spec), pools, shape, scenario.start_s)
+        rungs = ladder(seeing, pools, shape, scenario.start_s)
         serving = [r for r in rungs if r.barred is None and r.options]
         if fleet.spec.budget is None:
             serving = serving[:1]
         options = tuple(o for r in serving for o in r.options)
         found.append(_Slot(scenario.start_s + at * turn_s, n / (wide * turn_s), options))
     return found, wide * turn_s
+
+
+def _knowing(fleet: FleetFile, scenario: Scenario) -> Memory:
+    """A memory of the true lengths of answers."""
+    true = scenario.lengths_of(fleet.spec)
+    told = {v.name: float(v.answer_length) for v in fleet.spec.variants}
+    return Memory(lengths=[AnswerLength(variant=n, told=told[n], at_s=0, tokens=1, used=true[n]) for n in told])
 
 
 def _cheapest(fleet: FleetFile, scenario: Scenario, slot: tuple[float, float]) -> dict[str, Pool]:

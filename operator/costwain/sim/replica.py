@@ -20,7 +20,10 @@ _BATCHED_TOKENS = {True: 8192, False: 2048}  # vLLM's max_num_batched_tokens on 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request on its way; seconds. `unread` tokens of it are still to be prefilled."""
+    """One request on its way; seconds. `unread` tokens of it are still to be prefilled.
+
+    `asked_tokens` of its answer as the trace has it, where a variant writes more or fewer.
+    """
 
     arrived_s: float
     input_tokens: int
@@ -29,6 +32,7 @@ class Request:
     unread: int = 0
     produced: int = 0
     first_s: float | None = None
+    asked_tokens: int | None = None
 
     @property
     def held(self) -> int:

@@ -10,10 +10,12 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from costwain.domain.api import Api, Money, Name, Rule, Timestamp
+from costwain.domain.spec import ModelDeploymentSpec
 from costwain.sim.arrival import MOST_S, InputError
 from costwain.sim.documents import documents, validated
 
 Seconds = Annotated[float, Field(ge=0, le=MOST_S, allow_inf_nan=False)]
+Length = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -75,6 +77,9 @@ class Scenario(Api):
     tail_seconds: Seconds = Field(900, description="Time after the last arrival for what still waits.")
     cold_start: ColdStart = Field(default_factory=ColdStart)
     pools: Annotated[dict[Name, PoolScenario], Field(max_length=64)] = Field(default_factory=dict)
+    answer_lengths: Annotated[dict[Name, Length], Field(max_length=64)] = Field(
+        default_factory=dict, description="True length of answers by variant, over the trace's; default answerLength."
+    )
     blind: Annotated[list[Stretch], Field(max_length=1000)] = Field(
         default_factory=list, description="No readings from the gateway."
     )
@@ -83,6 +88,10 @@ class Scenario(Api):
     def start_s(self) -> float:
         """The trace's start, unix seconds."""
         return datetime.fromisoformat(self.start).timestamp()
+
+    def lengths_of(self, spec: ModelDeploymentSpec) -> dict[str, float]:
+        """How long the answers of each variant really are, over those of the trace."""
+        return {v.name: self.answer_lengths.get(v.name, float(v.answer_length)) for v in spec.variants}
 
     def cold_start_of(self, pool: str) -> ColdStart:
         """How pods start on a pool."""

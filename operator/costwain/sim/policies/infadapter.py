@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from costwain.decide.capacity import RequestShape
 from costwain.decide.forecast import FIRST_GUESS
+from costwain.decide.lengths import plain
 from costwain.decide.options import ladder
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.domain.money import micro_of
@@ -65,6 +66,7 @@ class InfAdapter:
         self._past.append((now_s, load.arrivals_per_s or 0.0))
         while self._past[0][0] < now_s - self.window_s:
             self._past.popleft()
+        load = plain(load, fleet)  # ladder() makes longer what a longer variant answers
         if load.input_tokens and load.output_tokens:
             old = self._shape
             self._shape = RequestShape(
