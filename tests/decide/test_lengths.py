@@ -190,6 +190,14 @@ def test_a_length_that_is_learned_leaves_the_peaks_as_many_requests_as_they_were
     assert sees.expected.stable_per_s == pytest.approx(blind.expected.stable_per_s, rel=0.02)
 
 
+def test_noise_does_not_add_up_over_a_day_of_swaps() -> None:
+    memory, a_tenth_less = Memory(), 128.0
+    for n in range(24):  # the load's answers are shorter after every swap
+        a_tenth_less *= 0.9
+        memory = after(memory, (FULL, SMALL)[n % 2], 900, {"full": a_tenth_less, "small": a_tenth_less})
+    assert [x.used for x in memory.lengths] == [1.0, 1.0]
+
+
 means = st.lists(st.floats(0.9, 1.1), min_size=2, max_size=30)
 
 

@@ -18,10 +18,10 @@ from costwain.domain.spec import ModelDeploymentSpec
 
 STEADY_S = 300.0  # after a step of the shares: a variant's first answers are its short ones, its last the long ones
 MEAN_S = 300.0  # of a variant's mean tokens
-MOVE_S = 600.0  # in which a length follows what is measured
+MOVE_S = 300.0  # of a length: nearly all the way to what is measured, while two are comparable after a swap
 APART_S = 1200.0  # between the answers of two variants: later the load itself is another
 ENOUGH = 100.0  # answers of each, whose means are within a tenth or so; fewer say more of single requests
-STEP = 1.25  # the length in use moves only as far as this at a time: noise and the load's own drift change no plan
+STEP = 1.25  # by which a length differs before it is used: noise and the load's own drift change no plan
 HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
 _LEAST, _MOST = 0.05, 100.0
 
@@ -117,10 +117,11 @@ def _compared(mine: AnswerLength, others: Iterable[AnswerLength], elapsed_s: flo
     if not near or mine.answers < ENOUGH:
         return mine
     other = max(near, key=lambda x: x.at_s)
-    measured = ewma(mine.length, other.length * mine.tokens / other.tokens, elapsed_s / MOVE_S)
-    length = min(_MOST, max(_LEAST, measured))
+    # Against its length in use, or the noise of one comparison would be carried into the next, swap by swap.
+    measured = min(_MOST, max(_LEAST, other.used * mine.tokens / other.tokens))
+    length = ewma(mine.length, measured, elapsed_s / MOVE_S)
     stays = mine.used / STEP <= length <= mine.used * STEP
-    return mine.model_copy(update={"length": length, "used": mine.used if stays else length})
+    return mine.model_copy(update={"length": length, "used": mine.used if stays else measured})
 
 
 def _as_if_known(before: Memory, memory: Memory, fleet: Fleet, now_s: float) -> Memory:
