@@ -65,6 +65,30 @@ def test_answers_by_their_time_per_token(
     assert found == (None if want is None else Answers(*want))
 
 
+WRITTEN = {  # story: (answers, ended, their tokens in all, of which so many before; tokens of the answers, or None)
+    "as many as ended": ((10, 4), (20, 14), (1000, 400), 600.0),
+    "one more was counted than ended at the moment of reading": ((10, 4), (19, 14), (1000, 500), 600.0),
+    "nothing was answered": ((10, 10), (20, 20), (1000, 1000), 0.0),
+    "an engine that doesn't say what ended": ((10, 4), (None, None), (None, None), None),
+}
+
+
+@pytest.mark.parametrize(("paces", "ended", "tokens", "want"), WRITTEN.values(), ids=WRITTEN)
+def test_tokens_of_answers(
+    paces: tuple[float, float],
+    ended: tuple[float | None, float | None],
+    tokens: tuple[float | None, float | None],
+    want: float | None,
+) -> None:
+    now, before = (
+        PodReading(token_times_total={math.inf: n}, ended_total=e, ended_generation_tokens_total=t)
+        for n, e, t in zip(paces, ended, tokens, strict=True)
+    )
+    found = answers_of(of_pod(now, before))
+    assert found is not None
+    assert found.tokens == want
+
+
 def has(finished: float | None, running: float | None = 0, waiting: float | None = 0) -> PodReading:
     return PodReading(running=running, waiting=waiting, requests_finished_total=finished)
 

@@ -153,6 +153,12 @@ BAD_SCENARIOS = {
         {"blind": [{"fromSeconds": 9, "untilSeconds": 8}]},
         "untilSeconds must lie after fromSeconds",
     ),
+    "a length of a variant that the fleet doesn't have": (
+        {"answerLengths": {"thinks": 5}},
+        "scenario: answerLengths.thinks: want a variant of the fleet: full, small (found 'thinks')",
+    ),
+    "answers of nothing": ({"answerLengths": {"full": 0}}, "answerLengths.full: "),
+    "answers of a hundred times and more": ({"answerLengths": {"full": 100.5}}, "answerLengths.full: "),
     "a speed of nothing": ({"pools": {"h100": {"capacityFactor": 0}}}, "pools.h100.capacityFactor: "),
     "a field that doesn't exist": ({"speed": 2}, "speed: Extra inputs are not permitted"),
 }

@@ -16,7 +16,7 @@ from costwain.domain.memory import Demand
 from costwain.domain.snapshot import Answers, Fleet, Load, Work
 
 COUNTS = st.dictionaries(
-    st.sampled_from(["full", "small"]), st.builds(lambda n: Answers(n, ((0.1, n / 2),)), st.integers(0, 50))
+    st.sampled_from(["full", "small"]), st.builds(lambda n: Answers(n, ((0.1, n / 2),), 7.0 * n), st.integers(0, 50))
 )
 LOADS = st.builds(
     load,
@@ -71,6 +71,7 @@ def test_every_answer_is_told_once(turns: list[tuple[Load, float]]) -> None:
         assert (name in found) is bool(given_)
         if given_:
             assert found[name].count == sum(a.count for a in given_)
+            assert found[name].tokens == 7 * found[name].count
             assert found[name].within(0.1) == pytest.approx(sum(a.within(0.1) for a in given_))
 
 

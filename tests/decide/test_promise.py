@@ -73,6 +73,13 @@ def test_answers_of_two_engines_add_up() -> None:
     assert both == Answers(12, ((0.025, 4), (0.05, 9)))
 
 
+@pytest.mark.parametrize(("one", "other", "both"), [(5.0, 7.0, 12.0), (5.0, None, None), (None, 7.0, None)])
+def test_tokens_of_two_engines_are_known_where_both_tell(
+    one: float | None, other: float | None, both: float | None
+) -> None:
+    assert (Answers(1, (), one) + Answers(1, (), other)).tokens == both
+
+
 def strained(coming_per_s: float, until_turn: int, of_turns: int) -> float:
     """The load after a quarter of an hour of late answers, in the first turns of which so many requests came."""
     this, memory = fleet(load=told(100, 50)), Memory(shares={"full": 100})

@@ -24,6 +24,7 @@ ENOUGH = 100.0  # answers of each, whose means are within a tenth or so; fewer s
 STEP = 1.25  # by which a length differs before it is used: noise and the load's own drift change no plan
 HOURS_S = 3 * 3600.0  # over which the mean request of the hours to come is taken
 _LEAST, _MOST = 0.05, 100.0
+_LEAST_TOKENS = 0.01
 
 
 def lengths_of(spec: ModelDeploymentSpec, memory: Memory) -> Mapping[str, float]:
@@ -93,7 +94,9 @@ def _heard(fleet: Fleet, kept: Mapping[str, AnswerLength], now_s: float) -> dict
 
 
 def _tells(answers: Answers) -> bool:
-    return answers.tokens is not None and 0 < answers.count < math.inf and 0 < answers.tokens < math.inf
+    """Whether they say how long they were, as no broken counter would."""
+    told = 0 < answers.count < math.inf and answers.tokens is not None
+    return told and _LEAST_TOKENS <= (answers.tokens or 0.0) / answers.count < math.inf
 
 
 def _with(before: AnswerLength | None, named: tuple[str, float], told: Answers, now_s: float) -> AnswerLength:

@@ -82,12 +82,12 @@ class AnswerLength(Kept):
     """How long the answers of one variant are, against those of the ladder's others."""
 
     variant: Name = Field(description="Variant.")
-    told: float = Field(1.0, gt=0, le=100, description="Its answerLength when this began.")
+    told: float = Field(1.0, ge=0.000001, le=100, description="Its answerLength when this began.")
     at_s: float = Field(description="Instant of the last answers, unix seconds.")
-    tokens: float = Field(gt=0, description="Mean tokens of its answers.")
+    tokens: float = Field(ge=0.01, description="Mean tokens of its answers.")
     answers: float = Field(0.0, ge=0, description="Answers behind that mean.")
     length: float = Field(1.0, ge=0.05, le=100, description="Its answers over the ladder's, as measured.")
-    used: float = Field(1.0, gt=0, le=100, description="The length in use; it follows when they differ by 25 %.")
+    used: float = Field(1.0, ge=0.000001, le=100, description="The length in use; it follows when they differ by 25 %.")
 
 
 class Promise(Kept):
