@@ -175,7 +175,10 @@ SCENARIOS: dict[str, tuple[str | bytes, str]] = {
     "thousands of brackets": ("blind: " + "[" * 1500, "scenario.yaml: want YAML of sane values and depth"),
     "a byte that is no text": ("start: \0", "scenario.yaml: want YAML"),
     "answers without an end": ("answerLengths: {full: .inf}", "scenario.yaml: answerLengths.full: Input should be a "),
-    "a length that is no number": ("answerLengths: {full: .nan}", "scenario.yaml: answerLengths.full: Input should be a "),
+    "a length that is no number": (
+        "answerLengths: {full: .nan}",
+        "scenario.yaml: answerLengths.full: Input should be a ",
+    ),
     "a length for all": ("answerLengths: 5", "scenario.yaml: answerLengths: Input should be a valid dictionary"),
     "half an accelerator": ("pools: {h100: {accelerators: 0.5}}", "scenario.yaml: pools.h100.accelerators: "),
     "a node lost every second": ("pools: {h100: {lossesPerDay: 86400}}", "lossesPerDay: Input should be less than or"),
