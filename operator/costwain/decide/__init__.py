@@ -19,6 +19,7 @@ from costwain.decide.guards import Draft, Facts, guarded, held, kept_waiting
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
 from costwain.decide.late import late_rungs, late_there
+from costwain.decide.makeway import made_way
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import Aim, arrange, wanted
@@ -163,10 +164,11 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
     counts = wanted(fleet, Aim(choice.rung, mix, case.expected.stable_per_s), case.rungs, case.now_s)
     beside = startable(choice, counts, fleet.counts) if mix is choice.mix else {}
     counts.update({place: max(n, counts.get(place, 0)) for place, n in beside.items()})
+    case, counts, note = made_way(case, choice.rung, mix, counts)
     draft = guarded(Draft(counts), Facts(fleet, case.purses, lambda: _floor(case, choice.rung), case.pools))
     alone = None if choice.lasts_beside and mix is choice.mix else spot_alone(choice.rung, mix.counts)
     why, late = choice.why, late_there(choice.rung, mix.counts, fleet.spec.slo)
-    notes = (alone, late, kept_waiting(fleet, case.pools, case.now_s))
+    notes = (note, alone, late, kept_waiting(fleet, case.pools, case.now_s))
     if case.expected.idle and mix is not choice.mix:
         count = f"{mix.replicas} replica{'' if mix.replicas == 1 else 's'}"
         why = Why("Idle", f"no requests for {scaling.scale_to_zero_after_seconds} s: {count}")

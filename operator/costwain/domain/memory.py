@@ -30,6 +30,14 @@ class Refusal(Kept):
     until_s: float = Field(description="Not tried again before this instant, unix seconds.")
 
 
+class MadeWay(Kept):
+    """When a replica went to make way for one on another pool, at the most replicas that may run."""
+
+    at_s: float = Field(description="Instant, unix seconds.")
+    settled: int = Field(ge=0, description="Replicas that were where they are to be.")
+    rest_s: float = Field(ge=0, description="For how long nothing more is tried where nothing came of it, seconds.")
+
+
 class Demand(Kept):
     """Smoothed arrivals and the mean request, updated each turn."""
 
@@ -144,6 +152,7 @@ class Memory(Kept):
     refusals: Annotated[list[Refusal], Field(max_length=32)] = Field(
         default_factory=list, description="Pools that are given a rest."
     )
+    made_way: MadeWay | None = Field(None, description="The last replica that made way; absent where none did.")
     learned: Annotated[list[Learned], Field(max_length=128)] = Field(
         default_factory=list, description="Measured speed by (variant, pool)."
     )
