@@ -64,3 +64,35 @@ def test_a_part_on_spot_beside_one_that_lasts_is_not_spot_alone() -> None:
     spot = pool("mi300x", price="1.00", capacityType="Spot")
     plan = only(snapshot(of, where=pools(pool("h100", total=1), spot, using=these)))
     assert [why.code for why in plan.reasons] == ["ServesBoth", "AtMaxReplicas"]
+
+
+THREE = (
+    rung(option("full/h100", 10.0, "10.00", most=1)),
+    rung(option("middle/h100", 20.0, "6.00", most=8)),
+    rung(option("small/h100", 40.0, "4.00", most=8)),
+)
+
+
+def test_a_partner_that_runs_is_kept_where_a_better_one_has_no_slot_beside_it() -> None:
+    """Else the small one would be drained for a middle one, the queue of that would want a small one, and so on."""
+    pods = (*ONE_FULL, *replicas("small/h100", 1))
+    tight, roomy = (chosen(*pods, ladder=THREE, per_s=25.0, scaling={"maxReplicas": most}) for most in (2, 3))
+    assert tight.beside is not None
+    assert (tight.beside.rung.name, tight.beside.percent) == ("small", 60)
+    assert roomy.beside is not None
+    assert roomy.beside.rung.name == "middle"
+
+
+def test_a_partner_that_runs_is_kept_where_a_better_one_has_no_accelerator_now() -> None:
+    pods = (*ONE_FULL, *replicas("small/h100", 1))
+    later = rung(option("middle/h100", 20.0, "6.00", most=8, most_now=0))
+    got = chosen(*pods, ladder=(THREE[0], later, THREE[2]), per_s=25.0)
+    assert got.beside is not None
+    assert got.beside.rung.name == "small"
+
+
+def test_where_no_partner_runs_the_next_one_is_waited_for() -> None:
+    later = rung(option("middle/h100", 20.0, "6.00", most_now=0))
+    got = chosen(*ONE_FULL, ladder=(THREE[0], later), per_s=25.0)
+    assert got.beside is not None
+    assert got.beside.rung.name == "middle"

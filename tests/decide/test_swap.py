@@ -74,6 +74,37 @@ def test_shares(
     assert sum(after.values()) == 100
 
 
+PARTNERS: dict[str, tuple[tuple[Replica, ...], dict[str, int], Progress, dict[str, int]]] = {
+    # story: (ready pods, shares before, progress of full with small as its partner, shares after)
+    "a partner that isn't ready yet: who serves keeps what full can't carry": (
+        (FULL, TINY), {"full": 25, "tiny": 75}, Progress(3.0, 10, True, ("small", 70)), {"full": 30, "tiny": 70},
+    ),
+    "full can't carry even its part": (
+        (FULL, TINY), {"full": 25, "tiny": 75}, Progress(2.0, 10, True, ("small", 70)), {"full": 20, "tiny": 80},
+    ),
+    "what was given too much is taken back": (
+        (FULL, TINY), {"full": 50, "tiny": 50}, Progress(3.0, 10, True, ("small", 70)), {"full": 30, "tiny": 70},
+    ),
+    "the partner is ready and takes its part from who served": (
+        (FULL, SMALL, TINY), {"full": 30, "tiny": 70}, Progress(3.0, 10, True, ("small", 70)),
+        {"full": 30, "small": 70},
+    ),
+    "nobody else serves: full has it all until the partner is ready": (
+        (FULL,), {"full": 100}, Progress(3.0, 10, True, ("small", 70)), {"full": 100},
+    ),
+    "nobody asks": (
+        (FULL, TINY), {"full": 25, "tiny": 75}, Progress(3.0, 0, True, ("small", 70)), {"full": 30, "tiny": 70},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pods", "before", "how", "after"), PARTNERS.values(), ids=PARTNERS)
+def test_shares_of_a_pair(
+    pods: tuple[Replica, ...], before: dict[str, int], how: Progress, after: dict[str, int]
+) -> None:
+    assert shares(fleet(*pods, variants=LADDER), "full", how, shares=before) == after
+
+
 def test_a_step_waits_for_its_time() -> None:
     of = fleet(FULL, SMALL)
     before = {"full": 75, "small": 25}

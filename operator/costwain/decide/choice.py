@@ -58,7 +58,7 @@ def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None
     for rung, mix in case.offers:
         if current in (None, rung) and _needs_the_lower(case, rung):
             beside = replace(rung, options=tuple(replace(o, most=o.most_now) for o in rung.options))
-            alone = cheapest(beside.options, case.want, case.running(rung))
+            alone = _while_others_stay(case, beside)
             pair = paired(case, beside, alone) if alone.short else None
             if pair is not None and _allowed(case, (rung, pair.both), current, step):
                 yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
@@ -73,6 +73,18 @@ def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None
             lean = next((mix for mix in mixes if _allowed(case, (rung, mix), current, step)), None)
             if lean is not None and lean.per_s >= case.least_want.per_s and lean.replicas >= case.want.least:
                 yield Choice(rung, lean, _serves(case, rung, lean))
+
+
+def _while_others_stay(case: Case, rung: Rung) -> Mix:
+    """What it has alone while the others stay; at maxReplicas too, unless it works off what queues up as they go."""
+    running = case.running(rung)
+    alone = cheapest(rung.options, case.want, running)
+    slots = case.want.most - sum(r.variant != rung.name for r in case.fleet.alive)
+    if alone.short or alone.replicas <= slots:
+        return alone
+    least = cheapest(rung.options, replace(case.want, most=slots), running)
+    waits_per_s = max(0.0, case.expected.arriving_per_s - least.per_s)
+    return alone if alone.per_s >= case.want.per_s + waits_per_s else least
 
 
 def _less_and_less(case: Case) -> Iterator[Want]:

@@ -30,21 +30,40 @@ class Pair:
 def paired(case: Case, upper: Rung, short: Mix) -> Pair | None:
     """As much as the upper rung can carry (`short` is what it can alone), and the rest by the next one that has room.
 
-    None where none has, where hardly anybody would be served by the upper one, and where nobody asks.
+    One that runs comes before a better one that couldn't start beside it. None where none has room, where hardly
+    anybody would be served by the upper one, and where nobody asks.
     """
-    want, names = case.want, [rung.name for rung in case.eligible]
-    for lower in case.eligible[names.index(upper.name) + 1 :] if want.per_s > 0 else ():
-        for n in range(short.replicas, max(0, short.replicas - _TRIES), -1):
-            mix = short if n == short.replicas else cheapest(upper.options, replace(want, least=1, most=n), {})
-            percent = GRID_PERCENT * math.ceil(100 * (1 - min(1.0, mix.per_s / want.per_s)) / GRID_PERCENT)
-            if percent > MOST_PERCENT:
-                break
-            room = [replace(o, most=_left(o, upper, mix.counts)) for o in lower.options]
-            rest = Want(want.per_s * percent / 100, 1, want.most - mix.replicas)
-            below = cheapest(room, rest, case.running(lower)) if rest.most > 0 else None
-            if below is not None and not below.short:
-                return Pair(mix, Beside(lower, below, percent))
+    first: Pair | None = None
+    names = [rung.name for rung in case.eligible]
+    for lower in case.eligible[names.index(upper.name) + 1 :] if case.want.per_s > 0 else ():
+        pair = _with_lower(case, upper, short, lower)
+        if pair is not None and (case.count(lower) or _can_start(case, pair.beside)):
+            return pair
+        first = first or pair
+    return first
+
+
+def _with_lower(case: Case, upper: Rung, short: Mix, lower: Rung) -> Pair | None:
+    """The pair with this rung, as much as possible by the upper one."""
+    want = case.want
+    for n in range(short.replicas, max(0, short.replicas - _TRIES), -1):
+        mix = short if n == short.replicas else cheapest(upper.options, replace(want, least=1, most=n), {})
+        percent = GRID_PERCENT * math.ceil(100 * (1 - min(1.0, mix.per_s / want.per_s)) / GRID_PERCENT)
+        if percent > MOST_PERCENT:
+            return None
+        room = [replace(o, most=_left(o, upper, mix.counts)) for o in lower.options]
+        rest = Want(want.per_s * percent / 100, 1, want.most - mix.replicas)
+        below = cheapest(room, rest, case.running(lower)) if rest.most > 0 else None
+        if below is not None and not below.short:
+            return Pair(mix, Beside(lower, below, percent))
     return None
+
+
+def _can_start(case: Case, beside: Beside) -> bool:
+    """Whether all of a rung of which nothing runs could start now, under the ceiling and beside all that lives."""
+    options = beside.rung.by_place
+    room = case.fleet.spec.scaling.max_replicas - len(case.fleet.alive)
+    return beside.mix.replicas <= room and all(n <= options[p].most_now for p, n in beside.mix.counts.items())
 
 
 def startable(choice: Choice, counts: Mapping[Place, int], standing: Mapping[Place, int]) -> dict[Place, int]:

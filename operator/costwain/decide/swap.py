@@ -30,15 +30,19 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
     none of them is ready, the others have it all.
     """
     swap, ready = fleet.spec.swap, {r.variant for r in fleet.ready}
-    low, part = progress.beside if progress.beside and progress.beside[0] in ready else ("", 0)
+    beside = progress.beside if progress.beside and progress.beside[0] in ready else None
+    low, part = beside or ("", 0)
     others = serving(fleet, target, memory) or ({low: part} if low else {})
     if not others:
         return _with(memory, {target: 100}, now_s)
     if target not in ready:
         return _with(memory, _scaled(others, 100), None)
     share, most = memory.shares.get(target, 0), 100 - part
+    if progress.beside and not beside:  # until its partner is ready, those that serve keep what it can't carry
+        most = min(100 - progress.beside[1], _carried_percent(progress))
     if share >= most:  # what it can't carry is taken from it at once
-        return _with(memory, {target: most, **({low: part} if low else {})}, now_s if share > most else None)
+        rest = {low: part} if low else _scaled(others, 100 - most)
+        return _with(memory, {target: most, **rest}, now_s if share > most else None)
     waited_s = now_s - memory.stepped_at_s if memory.stepped_at_s is not None else math.inf
     following = min(most, next((p for p in swap.step_percents if p > share), 100))
     enough = progress.complete or progress.ready_per_s >= progress.needed_per_s * following / 100
@@ -46,6 +50,11 @@ def step_shares(fleet: Fleet, target: str, progress: Progress, memory: Memory, n
         return _with(memory, {target: share, **_scaled(others, 100 - share)}, None)
     rest = {low: part} if low and following == most else _scaled(others, 100 - following)
     return _with(memory, {target: following, **rest}, now_s)
+
+
+def _carried_percent(progress: Progress) -> int:
+    """What its ready replicas carry of what is needed."""
+    return int(100 * min(1.0, progress.ready_per_s / progress.needed_per_s)) if progress.needed_per_s > 0 else 100
 
 
 def serving(fleet: Fleet, target: str, memory: Memory) -> dict[str, int]:
