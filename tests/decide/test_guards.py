@@ -4,7 +4,8 @@ import pytest
 from tests.decide.builders import NOW_S, fleet, load, pool, pools, purse, replica, replicas, serving
 
 from costwain.decide.budget import Purse
-from costwain.decide.guards import Draft, Facts, guarded, kept_waiting, refuse_slow_pools
+from costwain.decide.guards import Draft, Facts, guarded
+from costwain.decide.nodes import kept_waiting, refuse_slow_pools
 from costwain.domain.memory import Memory, Refusal
 from costwain.domain.plan import Place, Why
 from costwain.domain.snapshot import Load, Pool, Replica, State

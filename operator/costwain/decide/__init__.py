@@ -15,15 +15,17 @@ from costwain.decide.budget import Purse, money, purse, running_micro_per_h
 from costwain.decide.case import Case, Choice
 from costwain.decide.choice import choose
 from costwain.decide.contest import Contest, contest
-from costwain.decide.guards import Draft, Facts, guarded, held, kept_waiting
+from costwain.decide.guards import Draft, Facts, guarded, held
 from costwain.decide.known import ENGINE_SLOTS, known
 from costwain.decide.lasting import spot_alone
 from costwain.decide.late import late_rungs, late_there
 from costwain.decide.makeway import made_way
+from costwain.decide.nodes import kept_waiting
 from costwain.decide.options import Rung, round_slots
 from costwain.decide.pair import startable
 from costwain.decide.placement import Aim, arrange, wanted
 from costwain.decide.rest import Due, are_many, due, laid_to_rest
+from costwain.decide.sentences import verdict
 from costwain.decide.shared import Pot, share, told, with_claim
 from costwain.decide.shortage import SHORT, floor_of
 from costwain.decide.sizing import Want
@@ -31,7 +33,6 @@ from costwain.decide.split import Key
 from costwain.decide.swap import Progress, held_shares, step_shares
 from costwain.decide.understand import Understood, asking, blind, less_claims, placed_anew, understood
 from costwain.domain.memory import Memory
-from costwain.domain.money import dollars
 from costwain.domain.once import changed
 from costwain.domain.plan import FleetPlan, Place, Plan, Why
 from costwain.domain.snapshot import Fleet, Snapshot
@@ -178,7 +179,7 @@ def _plan(case: Case, choice: Choice, news: tuple[Why, ...]) -> FleetPlan:
         changed(
             _planned(case, why, choice.hourly_micro if mix is choice.mix else mix.hourly_micro),
             news=news if choice.news is None else (*news, choice.news),
-            verdicts={r.name: _verdict(case, choice, r) for r in case.rungs},
+            verdicts={r.name: verdict(case, choice, r) for r in case.rungs},
         ),
     )
 
@@ -239,16 +240,3 @@ def _floor(case: Case, rung: Rung) -> dict[Place, int]:
     now = {o.place: o.most_now for o in rung.options}
     floor = floor_of(case, rung, case.fleet.spec.scaling.min_replicas)
     return {place: min(n, now[place]) for place, n in floor.counts.items()}
-
-
-def _verdict(case: Case, choice: Choice, rung: Rung) -> str:
-    if rung.barred is not None:
-        return rung.barred.sentence
-    if not rung.options:
-        return "; ".join(problem.sentence for problem in rung.problems)
-    if rung.name == choice.rung.name:
-        return choice.why.sentence
-    if choice.beside and rung.name == choice.beside.rung.name:
-        return f"serves {choice.beside.percent} % beside {choice.rung.name}"
-    mix = case.mix(rung, case.want)
-    return f"would cost {dollars(mix.hourly_micro)}/h" if mix.counts else "no accelerators for a replica now"

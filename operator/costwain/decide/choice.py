@@ -11,18 +11,17 @@ from costwain.decide.budget import (
     may_start,
     may_stay,
     next_pays,
-    priced,
     running_micro_per_h,
     stopping_s,
 )
 from costwain.decide.case import Case, Choice
 from costwain.decide.options import Rung
-from costwain.decide.pair import Pair, paired
+from costwain.decide.pair import paired
 from costwain.decide.reserve import mean_micro_per_h
+from costwain.decide.sentences import serves, serves_both, told
 from costwain.decide.shortage import within_money
 from costwain.decide.sizing import Mix, Want, cheapest
 from costwain.decide.swap import serving
-from costwain.domain.money import dollars
 from costwain.domain.plan import Why
 
 LEAN_PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # of a queue's and a burst's room, what is tried where not all can be had
@@ -37,8 +36,8 @@ def choose(case: Case) -> Choice | None:
     step = way_down(case, offers, current)
     payable = [offer for offer in offers if _allowed(case, offer, current, step)]
     for choice in _whole(case, payable, current, step):
-        return _told(case, choice)
-    return _told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, current, step))
+        return told(case, choice)
+    return told(case, _most_of(case, payable) if payable else _short_of_money(case, offers, current, step))
 
 
 def payable(case: Case) -> list[tuple[Rung, Mix]]:
@@ -61,18 +60,18 @@ def _whole(case: Case, payable: Sequence[tuple[Rung, Mix]], current: Rung | None
             alone = _while_others_stay(case, beside)
             pair = paired(case, beside, alone) if alone.short else None
             if pair is not None and _allowed(case, (rung, pair.both), current, step):
-                yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
+                yield Choice(rung, pair.mix, serves_both(case, rung, pair), beside=pair.beside)
         if rung.name in full:
-            yield Choice(rung, mix, _serves(case, rung, mix))
+            yield Choice(rung, mix, serves(case, rung, mix))
             continue
         pair = paired(case, rung, mix) if mix.short and mix.counts else None
         if pair is not None and _allowed(case, (rung, pair.both), current, step):
-            yield Choice(rung, pair.mix, _shared(case, rung, pair), beside=pair.beside)
+            yield Choice(rung, pair.mix, serves_both(case, rung, pair), beside=pair.beside)
         if rung is current and case.count(rung):
             mixes = (case.mix(rung, want) for want in _less_and_less(case))
             lean = next((mix for mix in mixes if _allowed(case, (rung, mix), current, step)), None)
             if lean is not None and lean.per_s >= case.least_want.per_s and lean.replicas >= case.want.least:
-                yield Choice(rung, lean, _serves(case, rung, lean))
+                yield Choice(rung, lean, serves(case, rung, lean))
 
 
 def _while_others_stay(case: Case, rung: Rung) -> Mix:
@@ -220,52 +219,3 @@ def cheapest_a_request(case: Case, offers: Sequence[tuple[Rung, Mix]]) -> Rung:
 def _micro_per_request(case: Case, mix: Mix) -> float:
     """Dollars for what is asked, not for what could be."""
     return mix.hourly_micro / max(min(mix.per_s, case.want.per_s), 1e-9)
-
-
-def _told(case: Case, choice: Choice) -> Choice:
-    """The choice with the news of a change: what the rung that was left would have needed."""
-    current = next((rung for rung in case.eligible if rung.name == case.fleet.memory.target), None)
-    if current is None or current.name == choice.rung.name:
-        return choice
-    until = case.clock(case.purse.window.end_s) if case.purse else ""
-    names = [r.name for r in case.eligible]
-    left = case.mix(current, case.want)
-    serves = f"{choice.rung.name} serves for {priced(choice.mix.hourly_micro)}"
-    if names.index(choice.rung.name) < names.index(current.name):
-        money = (
-            f", {dollars(case.purse.left_micro)} is left{case.purse.terms.where} until {until}" if case.purse else ""
-        )
-        return replace(choice, news=Why("SteppedUp", f"{serves} instead of {current.name}{money}"))
-    needs = f"{current.name} needs {priced(left.hourly_micro)} for {case.want.per_s:.1f} requests/s"
-    if left.short:
-        return replace(choice, news=Why("SteppedDown", f"{_room(case, current, left, left)}: {serves}"))
-    if case.purse is None:
-        return replace(choice, news=Why("SteppedDown", f"{needs}: {serves}"))
-    of = "" if case.purse.terms.shared else f" of {dollars(case.purse.limit_micro)}"
-    left_text = f"{dollars(case.purse.left_micro)}{of} is left{case.purse.terms.where} until {until}"
-    return replace(choice, news=Why("SteppedDown", f"{needs}, {left_text}: {serves}"))
-
-
-def _room(case: Case, rung: Rung, mix: Mix, all_of_it: Mix) -> str:
-    """How far a rung reaches, alone or as a part, and what ends there."""
-    capped = case.at_ceiling(rung, all_of_it)
-    what = f"is capped at maxReplicas {case.want.most}," if capped else "has accelerators for"
-    return f"{rung.name} {what} {mix.per_s:.1f} of {case.want.per_s:.1f} requests/s"
-
-
-def _shared(case: Case, rung: Rung, pair: Pair) -> Why:
-    low = pair.beside
-    part = f"{low.rung.name} serves {low.percent} % of conversations"
-    reaches = _room(case, rung, pair.mix, pair.both)
-    return Why("ServesBoth", f"{reaches}: {part}, both for {priced(pair.both.hourly_micro)}")
-
-
-def _serves(case: Case, rung: Rung, mix: Mix) -> Why:
-    where = " + ".join(f"{n} x {pool}" for (_, pool), n in sorted(mix.counts.items())) or "no replica"
-    needed = f"{case.want.per_s:.1f} requests/s"
-    load = f"{mix.per_s:.1f} of {needed}" if mix.per_s < case.want.per_s * (1 - 1e-6) else needed
-    sentence = f"{rung.name} serves {load} on {where} for {priced(mix.hourly_micro)}"
-    if case.purse is not None and not case.purse.pays(mix.hourly_micro, case.purse.left_s):
-        lasts_s = case.purse.lasts_s(mix.hourly_micro, 0)
-        sentence += f"; at this rate the money lasts until {case.clock(case.now_s + lasts_s)}"
-    return Why("Serves", sentence)

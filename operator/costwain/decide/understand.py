@@ -6,10 +6,10 @@ from typing import NamedTuple
 from costwain.decide.case import Case
 from costwain.decide.claims import best_offer, claim_of
 from costwain.decide.forecast import Replica, forecast, observe_demand, request_shape
-from costwain.decide.guards import refuse_slow_pools
 from costwain.decide.known import known
 from costwain.decide.learning import learn
 from costwain.decide.lengths import learn_lengths, lengths_of
+from costwain.decide.nodes import refuse_slow_pools
 from costwain.decide.options import Room, Rung, ladder
 from costwain.decide.promise import keep_promises
 from costwain.decide.shared import is_member, with_claim
