@@ -94,18 +94,13 @@ def _may_go(case: Case, rung: Rung, mix: Mix, leaver: Replica) -> bool:
         return False
     if len(fleet.ready) > 1 and (fleet.load is None or fleet.load.waiting):
         return False
-    return _ends_its_queue(case, rung, mix, leaver) or not _is_payable(case, rung)
+    return _ends_its_queue(case, rung, mix, leaver)
 
 
 def _ends_its_queue(case: Case, rung: Rung, mix: Mix, leaver: Replica) -> bool:
     """Whether the mix also works off what arrives meanwhile; else that queue would bring the dearer one back."""
     others = sum(rung.by_place[r.place].per_s for r in case.fleet.ready if r is not leaver and r.place in rung.by_place)
     return mix.per_s >= case.want.per_s + max(0.0, case.expected.arriving_per_s - others)
-
-
-def _is_payable(case: Case, rung: Rung) -> bool:
-    """Whether the money lasts for what runs now."""
-    return case.purse is None or case.purse.pays(_runs_micro(case.fleet, rung), case.purse.left_s)
 
 
 def _settled(fleet: Fleet, mix: Mix) -> int:
