@@ -1,11 +1,13 @@
 """Placement: what each Deployment asks for, who makes way, and who is drained before anything shrinks."""
 
 import pytest
-from tests.decide.builders import fleet, load, option, replica, replicas, rung, serving
+from tests.decide.builders import NOW_S, fleet, load, option, pool, pools, replica, replicas, rung, serving, snapshot
+from tests.decide.fleets import only
 
 from costwain.decide.options import Rung
 from costwain.decide.placement import Aim, Arrangement, arrange, wanted
 from costwain.decide.sizing import Mix
+from costwain.domain.memory import Demand
 from costwain.domain.plan import Place
 from costwain.domain.snapshot import Fleet, Replica, State
 
@@ -164,3 +166,19 @@ def test_pods_of_a_variant_that_the_ladder_no_longer_has_are_drained() -> None:
     of = fleet(replica("old/h100"), memory=serving("old"))
     found = wanted(of, Aim(FULL, mix("full/mi300x", 1), 5.0), (FULL, SMALL), 0.0)
     assert arrange(of, found).drain == ("chat-old-h100-1",)
+
+
+MOVES = {  # story: (requests/s, who makes way at maxReplicas 2, where small holds the one h100 and one on spot)
+    "a target that may begin on spot does, beside the one that lasts": (8.0, "chat-small-mi300x-1"),
+    "one that fits the h100 alone takes its place, and spot serves until it is there": (4.0, "chat-small-h100-1"),
+}
+
+
+@pytest.mark.parametrize(("per_s", "leaves"), MOVES.values(), ids=MOVES)
+def test_the_last_one_that_lasts_makes_way_only_where_no_other_would_help(per_s: float, leaves: str) -> None:
+    these = (*replicas("small/h100", 1), *replicas("small/mi300x", 1))
+    asks = Demand(at_s=NOW_S - 5, fast_per_s=per_s, slow_per_s=per_s, input_tokens=512, output_tokens=128)
+    memory = serving("full", shares={"small": 100}, demand=asks)
+    of = fleet(*these, load=load(per_s, running=3), scaling={"maxReplicas": 2}, memory=memory)
+    spot = pool("mi300x", price="1.00", capacityType="Spot")
+    assert only(snapshot(of, where=pools(pool("h100", total=1), spot, using=these))).drain == (leaves,)

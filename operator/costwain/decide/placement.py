@@ -144,7 +144,9 @@ def _make_room(fleet: Fleet, aim: Aim, counts: dict[Place, int], spot: Set[str])
     at_ceiling = sum(counts[place] for place in others) >= fleet.spec.scaling.max_replicas
     if any(counts.get(place) for place in mix.counts) and not at_ceiling:
         return counts
-    pools = {place[1] for place in (others if at_ceiling else mix.counts)}
+    # Where no accelerator is free for the target, only what goes from its own pools lets it start.
+    is_free = any(option.most_now for option in target.options if mix.counts.get(option.place))
+    pools = {place[1] for place in (others if at_ceiling and is_free else mix.counts)}
     others = [place for place in others if place[1] in pools]
     stay = sum(counts[place] for place in others)
     if stay < sum(r.pool in pools for r in fleet.replicas):  # something is on its way out there already
