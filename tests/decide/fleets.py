@@ -24,7 +24,6 @@ _budgets = st.one_of(
     st.fixed_dictionaries({
         "amount": st.sampled_from(["0", "2.00", "24.00", "90.00", "1000.00"]),
         "period": st.sampled_from(["Hour", "Day"]),
-        "timeZone": ZONES,
         "onExhausted": st.sampled_from(["ScaleToFloor", "ScaleToZero"]),
     }),
 )  # fmt: skip

@@ -91,3 +91,10 @@ def test_what_is_said_is_of_the_purse_that_binds() -> None:
     this = fleet(*replicas("small/mi300x", 1))
     (why,) = guarded(Draft({AMD: 1}), facts(this, own, team, floor={AMD: 1})).reasons
     assert why.sentence.startswith("$0.30 is left of team, no more than stopping costs")
+
+
+def test_what_starts_late_in_a_period_is_stopped_out_of_the_next() -> None:
+    """A minute before the end two of $3 an hour cost $0.10; to stop them in the next hour takes $0.70."""
+    for next_micro, asked in ((700_000, 2), (699_999, 1), (0, 0)):
+        late = replace(purse("1.00", left_s=60.0), terms=Terms(keeps_floor=False, next_micro=next_micro))
+        assert guarded(Draft({AMD: 2}), facts(fleet(), late)).counts == {AMD: asked}

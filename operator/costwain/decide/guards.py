@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from costwain.decide.budget import Purse, must_stop_all
 from costwain.decide.lasting import last_one
-from costwain.decide.owed import Prices, may_owe_too_much, owed_after_micro, prices_of, unbilled
+from costwain.decide.owed import Prices, may_owe_too_much, owes_too_much, prices_of, unbilled
 from costwain.decide.placement import arrange
 from costwain.domain.money import dollars
 from costwain.domain.once import lazy
@@ -146,7 +146,7 @@ def _short(draft: Draft, facts: Facts) -> list[Purse]:
     if not tight:
         return tight  # nearly always
     after = arrange(fleet, draft.counts, draft.away)
-    return [purse for purse in tight if owed_after_micro(fleet, after, prices, purse) > purse.left_micro]
+    return [purse for purse in tight if owes_too_much(fleet, after, prices, purse)]
 
 
 def _one_fewer(draft: Draft, least: Mapping[Place, int], facts: Facts) -> tuple[Draft, bool]:

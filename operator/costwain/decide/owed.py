@@ -24,17 +24,26 @@ def prices_of(fleet: Fleet, pools: Mapping[str, Pool]) -> Prices:
     return found
 
 
-def owed_after_micro(fleet: Fleet, after: Arrangement, prices: Prices, purse: Purse) -> int:
-    """What it owes after an arrangement: what is taken back or starts owes a whole stop, like all that runs."""
+def owes_too_much(fleet: Fleet, after: Arrangement, prices: Prices, purse: Purse) -> bool:
+    """Whether it can't pay all stops after an arrangement: what is taken back or starts stops like all that runs.
+
+    Where the period ends before that, what runs on must find its stop paid by the next one.
+    """
     soon = sum(prices.get(place, 0) * n for place, n in unbilled(fleet, after.replicas).items())
-    owed = owed_micro(fleet, purse.now_s, purse.left_s, frozenset(after.undrain))
-    return owed + cost_micro(soon, min(stopping_s(fleet), purse.left_s))
+    stop_s, back = stopping_s(fleet), frozenset(after.undrain)
+    here_s = min(stop_s, purse.left_s)
+    if owed_micro(fleet, purse.now_s, purse.left_s, back) + cost_micro(soon, here_s) > purse.left_micro:
+        return True
+    owed = owed_micro(fleet, purse.now_s, stop_s, back) + cost_micro(soon, stop_s)
+    return purse.left_s < stop_s and owed > purse.next_micro
 
 
 def may_owe_too_much(fleet: Fleet, counts: Mapping[Place, int], prices: Prices, purse: Purse) -> bool:
     """Whether it is worth looking closely: with nothing on its way out, and every replica a new one."""
     most = running_micro_per_h(fleet) + sum(prices.get(place, 0) * n for place, n in counts.items())
-    return not purse.pays(most, min(stopping_s(fleet), purse.left_s))
+    stop_s = stopping_s(fleet)
+    late = purse.left_s < stop_s and cost_micro(most, stop_s) > purse.next_micro
+    return late or not purse.pays(most, min(stop_s, purse.left_s))
 
 
 def unbilled(fleet: Fleet, replicas: Mapping[Place, int]) -> Mapping[Place, int]:
