@@ -48,11 +48,14 @@ def test_a_step_down_for_accelerators_takes_the_best_rung_that_carries_all() -> 
     assert (got.rung.name, got.beside) == ("middle", None)
 
 
-def test_without_demand_there_is_nothing_to_share() -> None:
-    """Three replicas at least, and an accelerator for one: nobody asks, so the shortage is of the floor alone."""
+def test_a_floor_is_shared_too_where_the_best_has_no_room_for_it() -> None:
+    """Three replicas at least, and an accelerator for one; nobody asks, so nobody is sent to the lower one."""
     one = rung(option("full/h100", 10.0, "10.00", most=1))
     got = chosen(ladder=(one, SMALL), per_s=0.0, scaling={"minReplicas": 3})
-    assert (got.rung.name, got.mix.replicas, got.beside) == ("small", 3, None)
+    assert (got.rung.name, got.mix.replicas) == ("full", 1)
+    assert got.beside is not None
+    assert (got.beside.rung.name, got.beside.mix.replicas, got.beside.percent) == ("small", 2, 0)
+    assert got.why.sentence == "full has room for 1 of 3 replicas: small has the others, both for $18.00/h"
 
 
 def test_a_part_on_spot_beside_one_that_lasts_is_not_spot_alone() -> None:

@@ -30,12 +30,12 @@ class Pair:
 def paired(case: Case, upper: Rung, short: Mix) -> Pair | None:
     """As much as the upper rung can carry (`short` is what it can alone), and the rest by the next one that has room.
 
-    One that runs comes before a better one that couldn't start beside it. None where none has room, where hardly
-    anybody would be served by the upper one, and where nobody asks.
+    One that runs comes before a better one that couldn't start beside it. None where none has room, and where hardly
+    anybody would be served by the upper one. Where it is replicas that are short, the lower one has the others.
     """
     first: Pair | None = None
     names = [rung.name for rung in case.eligible]
-    for lower in case.eligible[names.index(upper.name) + 1 :] if case.want.per_s > 0 else ():
+    for lower in case.eligible[names.index(upper.name) + 1 :]:
         pair = _with_lower(case, upper, short, lower)
         if pair is not None and (case.count(lower) or _can_start(case, pair.beside)):
             return pair
@@ -48,11 +48,12 @@ def _with_lower(case: Case, upper: Rung, short: Mix, lower: Rung) -> Pair | None
     want = case.want
     for n in range(short.replicas, max(0, short.replicas - _TRIES), -1):
         mix = short if n == short.replicas else cheapest(upper.options, replace(want, least=1, most=n), {})
-        percent = GRID_PERCENT * math.ceil(100 * (1 - min(1.0, mix.per_s / want.per_s)) / GRID_PERCENT)
+        carried = min(1.0, mix.per_s / want.per_s) if want.per_s else 1.0
+        percent = GRID_PERCENT * math.ceil(100 * (1 - carried) / GRID_PERCENT)
         if percent > MOST_PERCENT:
             return None
         room = [replace(o, most=_left(o, upper, mix.counts)) for o in lower.options]
-        rest = Want(want.per_s * percent / 100, 1, want.most - mix.replicas)
+        rest = Want(want.per_s * percent / 100, max(1, want.least - mix.replicas), want.most - mix.replicas)
         below = cheapest(room, rest, case.running(lower)) if rest.most > 0 else None
         if below is not None and not below.short:
             return Pair(mix, Beside(lower, below, percent))
