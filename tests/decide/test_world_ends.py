@@ -16,9 +16,9 @@ from costwain.domain.snapshot import State
 pytestmark = pytest.mark.long
 
 IDLE_S, STABLE_S, STEP_S, TURN_S = 300.0, 120.0, 20.0, 20.0
-# From the last request: the longer window, a floor that moves once (it loads and takes the traffic by three steps), and
-# what it leaves drains and ends; a turn for each to be noticed.
-WINDOWS_S = max(IDLE_S, STABLE_S) + LOADS_S + 3 * STEP_S + DRAINS_S + ENDS_S + 4 * TURN_S
+# A replica of the floor moves once: it loads and takes the traffic by three steps, and what it leaves drains and ends; a
+# turn for each to be noticed.
+MOVE_S = LOADS_S + 3 * STEP_S + DRAINS_S + ENDS_S + 4 * TURN_S
 
 
 def half_an_hour(before: float, after: float) -> Callable[[float], float]:
@@ -73,8 +73,9 @@ def ends_at_the_floor(this: World) -> None:
     """Runs on from the last request, and asks for exactly the floor once the windows are over."""
     while this.run(TURN_S)[0].queue:  # what could not be served in time is served first
         assert this.now_s < NOW_S + 4 * HOUR_S
-    this.run(WINDOWS_S)
     least = this.fleet.spec.scaling.min_replicas
+    this.run(max(IDLE_S, STABLE_S) + max(1, least) * MOVE_S)  # at the ceiling one after the other
     for turn in this.run(600):
-        assert (turn.pods, sum(turn.ready.values())) == (least, least)
+        assert turn.pods == least
+        assert sum(turn.ready.values()) >= least - 1  # one may be making way for one on a cheaper pool
     assert all(r.state is State.READY and may_serve(this.fleet.spec, r.variant) for r in this.fleet.replicas)
