@@ -16,8 +16,8 @@ from costwain.domain.snapshot import State
 pytestmark = pytest.mark.long
 
 IDLE_S, STABLE_S, STEP_S, TURN_S = 300.0, 120.0, 20.0, 20.0
-# A replica of the floor moves once: it loads and takes the traffic by three steps, and what it leaves drains and ends; a
-# turn for each to be noticed.
+# A replica of the floor moves once: it loads and takes the traffic by three steps, what it leaves drains and ends.
+# A turn for each to be noticed.
 MOVE_S = LOADS_S + 3 * STEP_S + DRAINS_S + ENDS_S + 4 * TURN_S
 
 
