@@ -116,7 +116,7 @@ def _allowed(case: Case, offer: tuple[Rung, Mix], current: Rung | None, step: St
         until_then = purse.pays(mix.hourly_micro + beside, purse.left_s)
         if not (until_then and next_pays(purse, mix.hourly_micro, SERVE_S, step)):
             return False
-    elif beside is not None and case.count(rung):
+    elif beside and case.count(rung):
         return may_grow(purse, mix.hourly_micro, beside, rung.start_s, step)
     if mix.hourly_micro > step.reserve_micro_per_h and not case.count(rung):
         return may_start(purse, mix.hourly_micro, dwell_s, step)
