@@ -28,11 +28,15 @@ demo: setup ## the whole story on this machine, no GPU, no Docker (KEEP=1 leaves
 .PHONY: test
 test: setup ## every test: unit, then the real control plane and the real HAProxy (builds Kubernetes once)
 	@$(BIN)/costwain local build
-	$(PYTEST)
+	$(PYTEST) --hypothesis-profile=same
 
 .PHONY: unit
 unit: setup ## the quick unit tests, on every core (< 30 s)
 	$(PYTEST) -n auto -m "not cluster and not gateway and not e2e and not process and not long"
+
+.PHONY: laws
+laws: setup ## the laws on examples that nobody has seen yet, on every core (SEED=n repeats a run)
+	$(PYTEST) -n auto tests/decide tests/domain tests/agent tests/sim $(if $(SEED),--hypothesis-seed=$(SEED))
 
 .PHONY: gateway-on
 gateway-on: setup ## the gateway's tests on another HAProxy, from Debian's SUITE=trixie (3.0) or sid (3.2, that of the image)
