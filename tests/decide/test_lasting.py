@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.decide.builders import (
     NOW_S,
@@ -148,7 +148,7 @@ def lasting_room(of: Fleet, where: Mapping[str, Pool], plan: FleetPlan) -> list[
 
 
 @pytest.mark.long
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(given_=snapshots(most=1), spot=SPOTS)
 def test_what_starts_on_spot_stands_beside_one_that_lasts_unless_none_has_room(
     given_: Snapshot, spot: tuple[str, ...]
