@@ -31,7 +31,7 @@ test: setup ## every test: unit, then the real control plane and the real HAProx
 	$(PYTEST) --hypothesis-profile=same
 
 .PHONY: unit
-unit: setup ## the quick unit tests, on every core (< 30 s)
+unit: setup ## the quick unit tests, on every core (less than a minute on two)
 	$(PYTEST) -n auto -m "not cluster and not gateway and not e2e and not process and not long"
 
 .PHONY: laws

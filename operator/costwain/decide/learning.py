@@ -77,7 +77,7 @@ def _nothing(place: Place, told: Iterable[Work]) -> Learned:
 def _works(fleet: Fleet, now_s: float) -> dict[Place, list[Work]]:
     """What warm pods did between their last two readings, by place; in one order, however the pods are told."""
     found: dict[Place, list[Work]] = {}
-    for r in sorted((r for r in fleet.replicas if r.work is not None), key=lambda r: r.pod):
+    for r in sorted(fleet.replicas, key=lambda r: r.pod):
         if r.work is not None and _warm(r, now_s) and steady(r.work):
             found.setdefault(r.place, []).append(r.work)
     return found
